@@ -1,0 +1,65 @@
+# Everything here needs nothing but Python 3.11 or newer, make and a package index.
+# The environment is .venv, made on first use; another interpreter: make test PYTHON=/path/to/python3.12
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench wheel clean
+
+help: ## show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/installed ## plan the Iowa example into out/iowa, audit it, and say where to look
+	$(BIN)/territory-engine plan examples/iowa/config.toml --out out/iowa --replace
+	$(BIN)/territory-engine audit out/iowa
+	@echo
+	@echo "Open these in a browser:  out/iowa/map.html  out/iowa/report.html"
+	@echo "and in a spreadsheet:     out/iowa/plan.xlsx"
+
+test: lint ## every check, then every test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/installed-dev ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev ## put the code into the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev ## measure: quality, time and memory on the benchmark problems
+	$(BIN)/python -m benchmarks.fixed_centres
+
+wheel: $(VENV)/installed-dev ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean: ## remove the environment and everything that was made
+	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Only a change of pyproject.toml installs again. The interpreters are tried in the order in which every dependency
+# is known to have wheels for them; a name on the PATH may be an empty shim, so each is asked for its version.
+$(VENV)/bin/python:
+	@for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    echo "making $(VENV) with $$candidate"; exec "$$candidate" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "Territory Engine needs Python 3.11 or newer, and none was found. Install one (python.org, pyenv, or your" >&2; \
+	echo "system's packages: python3.11 and python3.11-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; \
+	exit 1
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# pip before 25.1 cannot read dependency groups, and a new environment may hold such a pip: so the group is spelled out.
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev-requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(VENV)/dev-requirements.txt
+	@touch $@

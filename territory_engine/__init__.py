@@ -1,0 +1,74 @@
+"""Territory Engine: balanced sales territories with a proof, prices and reasons.
+
+>>> import territory_engine as te                       # doctest: +SKIP
+>>> problem = te.load("examples/iowa/config.toml")      # doctest: +SKIP
+>>> plan = te.solve(problem)                            # doctest: +SKIP
+>>> print(plan)                                         # doctest: +SKIP
+
+Names are imported when first used, so that ``territory-engine --help`` need not wait for pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from territory_engine.auditing import AuditReport, audit
+    from territory_engine.config import Config, load_config
+    from territory_engine.errors import (
+        ConfigError,
+        Finding,
+        InputError,
+        NoPlanError,
+        PlanDirectoryError,
+        TerritoryError,
+    )
+    from territory_engine.loading import load
+    from territory_engine.plan import Plan
+    from territory_engine.planner import solve
+    from territory_engine.problem import PlanningProblem
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AuditReport": "auditing",
+    "audit": "auditing",
+    "Config": "config",
+    "load_config": "config",
+    "ConfigError": "errors",
+    "Finding": "errors",
+    "InputError": "errors",
+    "NoPlanError": "errors",
+    "PlanDirectoryError": "errors",
+    "TerritoryError": "errors",
+    "load": "loading",
+    "Plan": "plan",
+    "solve": "planner",
+    "PlanningProblem": "problem",
+}
+
+__all__ = [
+    "AuditReport",
+    "Config",
+    "ConfigError",
+    "Finding",
+    "InputError",
+    "NoPlanError",
+    "Plan",
+    "PlanDirectoryError",
+    "PlanningProblem",
+    "TerritoryError",
+    "audit",
+    "load",
+    "load_config",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
