@@ -1,0 +1,260 @@
+"""The configuration of a plan: what the TOML file may say, and what each key means.
+
+The names are public API. Adding a key is free; renaming or dropping one needs a new major version.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from territory_engine.config_findings import findings_of, syntax_finding
+from territory_engine.errors import ConfigError, Finding
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    """A table of the configuration: immutable, and unknown keys are errors rather than silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ColumnNames(_Section):
+    """``[data.columns]``: canonical name = the file's own, per table."""
+
+    accounts: dict[str, str] = {}
+    reps: dict[str, str] = {}
+
+
+class Data(_Section):
+    """``[data]``: where the accounts and the reps are.
+
+    ``on_unlocated`` says what happens to an account without coordinates or a known postal code: ``"error"`` lists
+    them all, ``"assign"`` assigns them by the other rules, without travel.
+    """
+
+    accounts: str
+    reps: str | None = None
+    columns: ColumnNames = ColumnNames()
+    on_unlocated: Literal["error", "assign"] = "error"
+
+
+class Territories(_Section):
+    """``[territories]``: how many, and where their centres are."""
+
+    count: Annotated[int, Field(ge=1)] | None = None
+    centers: Literal["reps", "free"] = "reps"
+
+
+class Balance(_Section):
+    """``[[balance]]``: one hard rule on one measure. Several entries hold at once."""
+
+    measure: str
+    # A fraction. Ten times the share is no limit any more: whoever writes 20 means 20 %.
+    tolerance: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] | None = None
+    share: str | None = None
+    min: NonNegative | str | None = None
+    max: NonNegative | str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Balance:
+        if self.tolerance is None and self.min is None and self.max is None:
+            raise ValueError("needs at least one of tolerance, min, max")
+        if self.share is not None and self.tolerance is None:
+            raise ValueError("share has no effect without tolerance")
+        return self
+
+
+class Travel(_Section):
+    """``[travel]``: what it costs to serve an account from a territory's centre."""
+
+    metric: Literal["haversine", "euclidean"] = "haversine"
+    power: Literal[1, 2] = 1
+    weight: str | None = None
+    table: str | None = None
+
+    @field_validator("power", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any) -> Any:
+        # Python takes true for 1; a planner who writes power = true meant something else.
+        return str(value).lower() if isinstance(value, bool) else value
+
+
+class Contiguity(_Section):
+    """``[contiguity]``: territories are connected sets of geographic units."""
+
+    units: str | None = None
+    adjacency: str | None = None
+    unit_id: str | None = None
+
+
+class Locks(_Section):
+    """``[locks]``: an accounts column naming the rep the account stays with; blank means free."""
+
+    column: str
+
+
+class Eligibility(_Section):
+    """``[eligibility]``: who may serve whom.
+
+    ``column``'s value must be in the rep's ``;``-separated ``reps_column``; travel may not exceed ``max_travel``
+    (km, or the unit of the travel table or of x and y).
+    """
+
+    column: str | None = None
+    reps_column: str | None = None
+    max_travel: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _column_pair(self) -> Eligibility:
+        if (self.column is None) != (self.reps_column is None):
+            raise ValueError("column and reps_column go together: give both or neither")
+        if self.column is None and self.max_travel is None:
+            raise ValueError("needs column with reps_column, or max_travel")
+        return self
+
+
+class Groups(_Section):
+    """``[groups]``: accounts with the same value in ``column`` go to the same rep; blank means alone."""
+
+    column: str
+
+
+class Disruption(_Section):
+    """``[disruption]``: today's alignment, and what changing it may cost."""
+
+    current: str
+    measure: str = "count"
+    max_moved: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    weight: NonNegative | None = None
+
+
+class MapOptions(_Section):
+    """``[map]``: the background of ``map.html``. ``tiles`` is a URL template used only when the reader is online."""
+
+    background: str | None = None
+    tiles: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    attribution: str | None = None
+
+
+class Solve(_Section):
+    """``[solve]``: when to stop.
+
+    ``gap`` is the proved gap (a fraction of the objective) at which the search ends; 0 asks for proved optimality.
+    ``rounds`` ends the search after that many rounds of improvement: with the number a time-limited plan reports,
+    the same plan comes back on any machine, however fast.
+    """
+
+    time_limit_s: Positive = 60.0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    gap: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 5e-4
+    rounds: Annotated[int, Field(ge=0)] | None = None
+
+    @field_validator("time_limit_s", mode="before")
+    @classmethod
+    def _whole_seconds(cls, value: Any) -> Any:
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Config(_Section):
+    """The whole configuration file, validated. Paths stay as written; :func:`load_config` knows their folder."""
+
+    data: Data
+    territories: Territories = Territories()
+    balance: tuple[Balance, ...] = ()
+    travel: Travel = Travel()
+    contiguity: Contiguity | None = None
+    locks: Locks | None = None
+    eligibility: Eligibility | None = None
+    groups: Groups | None = None
+    disruption: Disruption | None = None
+    map: MapOptions = MapOptions()
+    solve: Solve = Solve()
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and validate a configuration file; every problem is found, each with its key and line.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file, UTF-8.
+
+    Returns
+    -------
+    Config
+        Paths in it stay as written, relative to the file's folder.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not TOML, or says something that is not allowed.
+    """
+    path = Path(path)
+    text = _read_text(path)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(syntax_finding(path.name, text, str(error))) from None
+    return parse_config(content, file=path.name, text=text)
+
+
+def parse_config(content: dict[str, Any], *, file: str = "configuration", text: str = "") -> Config:
+    """Validate a configuration given as nested dictionaries, as ``tomllib`` returns them.
+
+    Parameters
+    ----------
+    content : dict
+    file : str
+        The name that findings carry.
+    text : str
+        The TOML text, to find the line of each key; without it findings have no row.
+
+    Raises
+    ------
+    ConfigError
+        Lists every problem.
+    """
+    prepared = dict(content)
+    if isinstance(prepared.get("balance"), list):
+        # TOML has arrays only; strict models want the tuple that keeps the configuration immutable.
+        prepared["balance"] = tuple(prepared["balance"])
+    try:
+        return Config.model_validate(prepared)
+    except ValidationError as error:
+        raise ConfigError(findings_of(error, Config, file, text)) from None
+
+
+def _read_text(path: Path) -> str:
+    """Return the file's text; a byte-order mark, which Windows editors add, is not part of it."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        siblings = sorted(p.name for p in path.parent.glob("*.toml")) if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, siblings, n=1)
+        remedy = (
+            f"did you mean {near[0]!r}?" if near else "check the path, or write one: the README shows a short example"
+        )
+        raise ConfigError(Finding("no such configuration file", file=str(path), remedy=remedy)) from None
+    except IsADirectoryError:
+        remedy = f"name the TOML file in it, such as {str(path / 'config.toml')!r}"
+        raise ConfigError(Finding("is a folder, not a configuration file", file=str(path), remedy=remedy)) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        finding = Finding(
+            "is not UTF-8 text",
+            file=path.name,
+            row=line,
+            value=repr(error.object[error.start : error.start + 1]),
+            allowed="TOML, saved as UTF-8",
+            remedy="save the file again as UTF-8",
+        )
+        raise ConfigError(finding) from None
+    except OSError as error:
+        raise ConfigError(Finding(f"cannot be read: {error.strerror}", file=str(path))) from None

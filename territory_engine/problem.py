@@ -1,0 +1,157 @@
+"""A planning problem: validated accounts and reps with the rules between them. Frozen; nothing is solved here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from numpy.typing import NDArray
+
+    from territory_engine.config import Config
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input file as it was read.
+
+    Attributes
+    ----------
+    role : str
+        ``"accounts"``, ``"reps"``, ``"travel"`` or ``"background"``.
+    path : str
+        The path as the planner wrote it in the configuration.
+    sha256 : str
+        Of the file's bytes.
+    rows : int
+        Records read.
+    """
+
+    role: str
+    path: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class BalanceRule:
+    """Hard limits on one measure's load, per rep.
+
+    Attributes
+    ----------
+    measure : str
+        Accounts column, a column of the travel table, or ``"count"``.
+    lower, upper : ndarray of float64, shape (n_reps,)
+        Limits; -inf and inf where there is none.
+    target : ndarray of float64, shape (n_reps,)
+        The rep's share of the total; equal shares where the rule has no tolerance. NaN where loads depend on the rep,
+        since there is then no total to share.
+    tolerance_fraction : float or None
+        As configured; None when only absolute limits are set.
+    """
+
+    measure: str
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    target: NDArray[np.float64]
+    tolerance_fraction: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class PlanningProblem:
+    """Everything a plan is made from.
+
+    Attributes
+    ----------
+    config : Config
+    accounts : DataFrame, index ``account_id`` (str), input order
+        Canonical columns and the planner's own. Measures, weight and coordinates are float64. ``latitude`` and
+        ``longitude`` (or ``x`` and ``y``) are NaN where ``location_source`` is ``"none"``. ``location_source`` is
+        ``"given"``, ``"postal_code"`` or ``"none"``; ``location_precision_km`` is 0 for given coordinates and the
+        typical distance from the postal code's centroid otherwise. Text columns hold ``""`` for blanks.
+    reps : DataFrame, index ``rep_id`` (str), input order
+        As for accounts.
+    travel_table : DataFrame or None
+        Columns ``rep_id``, ``account_id``, ``cost`` (float64; +inf never) and any measure. One row per allowed pair:
+        a pair that is absent may not be assigned.
+    background : GeoDataFrame or None
+        WGS 84 outlines to draw behind the map.
+    sources : tuple of Source
+    notices : tuple of str
+        What the planner should know about the data (accounts placed by postal code, renamed columns).
+    base_dir : Path
+        Folder of the configuration file.
+    """
+
+    config: Config
+    accounts: pd.DataFrame
+    reps: pd.DataFrame
+    travel_table: pd.DataFrame | None = None
+    background: gpd.GeoDataFrame | None = None
+    sources: tuple[Source, ...] = ()
+    notices: tuple[str, ...] = ()
+    base_dir: Path = field(default_factory=Path)
+
+    @property
+    def territory_ids(self) -> pd.Index[str]:
+        """One territory per rep, named after the rep."""
+        return self.reps.index
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Balanced measures, each once, in the configuration's order."""
+        return tuple(dict.fromkeys(b.measure for b in self.config.balance))
+
+    def load_depends_on_rep(self, measure: str) -> bool:
+        """Whether the travel table gives this measure, so that an account's load depends on who serves it."""
+        return self.travel_table is not None and measure in self.travel_table.columns
+
+    def measure_values(self, measure: str) -> NDArray[np.float64]:
+        """Load of every account, shape ``(n_accounts,)``, in the measure's own unit; ones for ``"count"``."""
+        if measure == "count":
+            return np.ones(len(self.accounts))
+        return self.accounts[measure].to_numpy(np.float64)
+
+    def weights(self) -> NDArray[np.float64]:
+        """Travel weight of every account, shape ``(n_accounts,)``; ones where none is configured."""
+        column = self.config.travel.weight
+        return np.ones(len(self.accounts)) if column is None else self.accounts[column].to_numpy(np.float64)
+
+    def balance_rules(self) -> tuple[BalanceRule, ...]:
+        """One rule per measure: entries on the same measure are intersected.
+
+        Source: the tolerance is around shares, ``(1 ± tolerance) × share_t / Σ share × Σ_i load_i``.
+        """
+        rules: dict[str, BalanceRule] = {}
+        n_reps = len(self.reps)
+        for entry in self.config.balance:
+            total = (
+                np.nan if self.load_depends_on_rep(entry.measure) else float(self.measure_values(entry.measure).sum())
+            )
+            shares = np.ones(n_reps) if entry.share is None else self.reps[entry.share].to_numpy(np.float64)
+            target = total * shares / shares.sum()
+            lower, upper = np.full(n_reps, -np.inf), np.full(n_reps, np.inf)
+            if entry.tolerance is not None:
+                lower, upper = target * (1 - entry.tolerance), target * (1 + entry.tolerance)
+            if entry.min is not None:
+                lower = np.maximum(lower, self._limit(entry.min))
+            if entry.max is not None:
+                upper = np.minimum(upper, self._limit(entry.max))
+            known = rules.get(entry.measure)
+            if known is not None:
+                lower, upper = np.maximum(lower, known.lower), np.minimum(upper, known.upper)
+                if entry.tolerance is None:
+                    target = known.target
+            tolerance = (
+                entry.tolerance if entry.tolerance is not None else (known.tolerance_fraction if known else None)
+            )
+            rules[entry.measure] = BalanceRule(entry.measure, lower, upper, target, tolerance)
+        return tuple(rules.values())
+
+    def _limit(self, value: float | str) -> Any:
+        return self.reps[value].to_numpy(np.float64) if isinstance(value, str) else float(value)

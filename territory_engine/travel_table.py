@@ -1,0 +1,125 @@
+"""A travel table checked: known IDs, each pair once, costs that are numbers, and no account left without a rep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from territory_engine.columns import ConfigFinding, Sheet
+from territory_engine.errors import Finding
+from territory_engine.identifiers import match_ids
+from territory_engine.numeric import read_numbers
+from territory_engine.validation import flag_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+COLUMNS = ("rep_id", "account_id", "cost")
+
+
+def check_travel_table(sheet: Sheet, measures: Sequence[str]) -> None:
+    """Check a table's columns: IDs not blank, costs and measures numeric; write the numbers into the sheet.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Columns ``rep_id``, ``account_id``, ``cost`` and any measure.
+    measures : sequence of str
+        The balanced measures; those that the table has become float64.
+    """
+    missing = [c for c in COLUMNS if not sheet.has(c)]
+    for column in missing:
+        listed = ", ".join(map(str, sheet.frame.columns[:40]))
+        what = f"has no column {column!r}, which a travel table needs"
+        sheet.findings.append(ConfigFinding(what, sheet.file, allowed=listed, remedy=f"name the column {column!r}"))
+    if len(sheet) == 0 and not sheet.findings:
+        sheet.findings.append(Finding("has no rows below the header", sheet.file))
+    if missing or len(sheet) == 0:
+        return
+    columns: dict[str, Any] = {"rep_id": sheet.text("rep_id"), "account_id": sheet.text("account_id")}
+    for column in ("rep_id", "account_id"):
+        sheet.flag(
+            (columns[column] == "").to_numpy(dtype=bool), column, "is blank", remedy="fill it in, or delete the row"
+        )
+    columns["cost"] = _costs(sheet)
+    for measure in measures:
+        if sheet.has(measure):
+            columns[measure] = sheet.numbers(measure, blank="fill the cell: the account's load if this rep serves it")
+    sheet.frame = sheet.frame.assign(**columns)
+
+
+def match_travel_table(sheet: Sheet, accounts: Sheet, rep_ids: pd.Index[Any]) -> pd.DataFrame:
+    """Match a checked table with accounts and reps.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        The table, after :func:`check_travel_table`; gets findings for unknown IDs and pairs that repeat.
+    accounts : Sheet
+        Gets a finding for each account that no rep can reach.
+    rep_ids : Index of str
+
+    Returns
+    -------
+    DataFrame
+        The table with the IDs spelled as accounts and reps spell them.
+    """
+    account_ids = pd.Index(accounts.frame["account_id"])
+    at_rep = _positions(sheet, "rep_id", rep_ids, "a rep", "a rep_id of the reps file")
+    at_account = _positions(sheet, "account_id", account_ids, "an account", "an account_id of the accounts file")
+    known = (at_rep >= 0) & (at_account >= 0)
+    pair = at_account.astype(np.int64) * len(rep_ids) + at_rep
+    repeated = pd.Series(np.where(known, pair, -1 - np.arange(len(pair)))).duplicated().to_numpy()
+    if repeated.any():
+        names = [f"{a}, {r}" for a, r in zip(sheet.frame["account_id"], sheet.frame["rep_id"], strict=True)]
+        sheet.flag(repeated, "account_id", "the pair of account and rep stands twice", values=names,
+                   allowed="each pair once", remedy="delete one of the rows")  # fmt: skip
+    reachable = known & ~np.isposinf(sheet.frame["cost"].to_numpy(np.float64))
+    alone = np.ones(len(account_ids), bool)
+    alone[at_account[reachable]] = False
+    accounts.flag(alone, "account_id", f"the account has no row with a finite cost in {sheet.file}",
+                  allowed="at least one rep for each account", remedy="add its rows, or leave the account out")  # fmt: skip
+    idle = np.setdiff1d(np.arange(len(rep_ids)), at_rep[reachable])
+    if len(idle):
+        listed = ", ".join(str(rep_ids[i]) for i in idle[:5]) + (" …" if len(idle) > 5 else "")
+        sheet.note(f"{len(idle)} reps have no row with a finite cost and can serve no account ({listed}).")
+    return sheet.frame.assign(
+        rep_id=np.asarray(rep_ids, dtype=object)[at_rep], account_id=np.asarray(account_ids, dtype=object)[at_account]
+    ).astype({"rep_id": str, "account_id": str})
+
+
+def _positions(sheet: Sheet, column: str, ids: pd.Index[Any], what: str, allowed: str) -> NDArray[np.intp]:
+    values = sheet.frame[column]
+    codes, unique = pd.factorize(values)
+    at = match_ids(pd.Series(list(unique), dtype=str), ids)[codes]
+    unknown = (at < 0) & (values != "").to_numpy(dtype=bool)
+    flag_unknown(sheet, column, values, unknown, ids, what, allowed)
+    return at
+
+
+def _costs(sheet: Sheet) -> NDArray[np.float64]:
+    """Read the costs; ``inf`` says "never", anything else that is not a number, 0 or more, is a finding."""
+    raw = sheet.frame["cost"]
+    if pd.api.types.is_numeric_dtype(raw.dtype):
+        never = np.isposinf(raw.to_numpy(np.float64))
+    else:
+        quick = read_numbers(raw, decimal_comma=sheet.decimal_comma, file_style=sheet.style)
+        never = np.zeros(len(sheet), bool)
+        if quick.wrong.any():
+            never = raw.str.strip().str.lower().isin(["inf", "+inf", "infinity"]).to_numpy(dtype=bool)
+    if never.any():
+        whole = sheet.frame
+        sheet.frame = whole.assign(cost=raw.mask(never, 0 if pd.api.types.is_numeric_dtype(raw.dtype) else "0"))
+        costs = sheet.numbers("cost", blank=_BLANK_COST, allowed=_ALLOWED_COST)
+        sheet.frame = whole
+    else:
+        costs = sheet.numbers("cost", blank=_BLANK_COST, allowed=_ALLOWED_COST)
+    return np.where(never, np.inf, costs)
+
+
+_BLANK_COST = "fill in the cost, or delete the row: a pair that is absent may not be assigned"
+_ALLOWED_COST = "a number, 0 or more (inf: never)"

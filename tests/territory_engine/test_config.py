@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from territory_engine.config import Config, load_config, parse_config
+from territory_engine.errors import ConfigError, Finding
+
+SMALLEST = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def findings(folder: Path, text: str) -> dict[str | None, Finding]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(folder, text))
+    return {f.column: f for f in caught.value.findings}
+
+
+def test_the_smallest_configuration_gets_the_documented_defaults(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, SMALLEST))
+    assert config.data.on_unlocated == "error"
+    assert config.territories.centers == "reps"
+    assert config.travel.metric == "haversine"
+    assert config.solve.time_limit_s == 60
+    assert config.balance == ()
+
+
+def test_whole_numbers_are_fine_where_a_fraction_is_expected(tmp_path: Path) -> None:
+    text = SMALLEST + '[[balance]]\nmeasure = "v"\ntolerance = 1\nmax = 120\n[solve]\ntime_limit_s = 5\ngap = 0\n'
+    config = load_config(written(tmp_path, text))
+    assert config.balance[0].tolerance == 1.0
+    assert config.balance[0].max == 120.0
+    assert (config.solve.time_limit_s, config.solve.gap) == (5.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("[solve]\ntime_limit_s = true", "solve.time_limit_s"),
+        ("[solve]\nseed = true", "solve.seed"),
+        ("[travel]\npower = true", "travel.power"),
+        ('[[balance]]\nmeasure = "v"\ntolerance = false', "balance[1].tolerance"),
+        ('[[balance]]\nmeasure = "v"\nmax = true', "balance[1].max"),
+    ],
+)
+def test_true_and_false_are_never_numbers(tmp_path: Path, line: str, key: str) -> None:
+    assert key in findings(tmp_path, SMALLEST + line + "\n")
+
+
+def test_every_problem_is_listed_with_its_line_and_the_key_that_was_meant(tmp_path: Path) -> None:
+    found = findings(
+        tmp_path,
+        '[data]\nacounts = "a.csv"\nreps = 3\non_unlocated = "asign"\n\n'
+        '[[balance]]\nmeasure = "visits"\ntolerance = "10%"\n\n[[balance]]\nmeasure = "revenue"\nmax = -1\n\n'
+        "[solve]\ngap = 2\n\n[solver]\nx = 1\n",
+    )
+    assert found["data.accounts"].what == "is missing"
+    assert found["data.acounts"].row == 2
+    assert found["data.acounts"].remedy == "did you mean 'accounts'?"
+    assert (found["data.reps"].row, found["data.reps"].value) == (3, "3")
+    assert found["data.on_unlocated"].remedy == "did you mean 'assign'?"
+    assert found["balance[1].tolerance"].row == 8
+    assert "0.10" in str(found["balance[1].tolerance"].remedy)
+    assert (found["balance[2].max"].row, found["balance[2].max"].value) == (12, "-1")
+    assert found["solve.gap"].allowed == "less than 1"
+    assert found["solver"].remedy == "did you mean 'solve'?"
+    assert len(found) == 8
+
+
+def test_a_balance_rule_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    found = findings(tmp_path, SMALLEST + '[[balance]]\nmeasure = "visits"\n')
+    assert found["balance[1]"].what == "needs at least one of tolerance, min, max"
+    assert found["balance[1]"].row == 4
+
+
+def test_single_brackets_around_balance_are_explained(tmp_path: Path) -> None:
+    found = findings(tmp_path, SMALLEST + '[balance]\nmeasure = "visits"\ntolerance = 0.1\n')
+    assert "[[balance]]" in str(found["balance"].remedy)
+
+
+def test_nan_and_infinity_are_not_limits(tmp_path: Path) -> None:
+    assert "balance[1].max" in findings(tmp_path, SMALLEST + '[[balance]]\nmeasure = "v"\nmax = inf\n')
+    assert "solve.gap" in findings(tmp_path, SMALLEST + "[solve]\ngap = nan\n")
+
+
+def test_a_windows_path_in_double_quotes_gets_the_remedy(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, '[data]\naccounts = "C:\\data\\a.csv"\n').values()
+    assert finding.row == 2
+    assert "single quotes" in str(finding.remedy)
+
+
+def test_a_syntax_error_names_the_line(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, SMALLEST + "[solve\n").values()
+    assert finding.row == 4
+    assert finding.what.startswith("is not valid TOML")
+
+
+def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
+    written(tmp_path, SMALLEST)
+    with pytest.raises(ConfigError, match=r"did you mean 'config\.toml'"):
+        load_config(tmp_path / "confg.toml")
+    with pytest.raises(ConfigError, match="is a folder"):
+        load_config(tmp_path)
+
+
+def test_a_byte_order_mark_is_not_part_of_the_file_and_other_encodings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SMALLEST.encode())
+    assert load_config(path).data.accounts == "accounts.csv"
+    path.write_bytes(SMALLEST.encode() + b"# caf\xe9\n")
+    with pytest.raises(ConfigError, match="not UTF-8") as caught:
+        load_config(path)
+    assert caught.value.findings[0].row == 4
+
+
+def test_a_dictionary_is_validated_like_a_file() -> None:
+    config = parse_config({"data": {"accounts": "a", "reps": "r"}, "balance": [{"measure": "v", "tolerance": 0.1}]})
+    assert isinstance(config, Config)
+    with pytest.raises(ConfigError, match=r"balance\[1\]\.tolerence"):
+        parse_config({"data": {"accounts": "a"}, "balance": [{"measure": "v", "tolerence": 0.1}]})
