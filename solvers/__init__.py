@@ -1,0 +1,1 @@
+"""Solvers: arrays in, arrays out. They know units and territories, rows and columns; not accounts and reps."""

@@ -1,0 +1,236 @@
+"""The ladder: prices, whole units, repair, improvement, proof. Each rung hands the next a better start and a bound.
+
+1. **Prices** (``linear``, ``flow`` or ``prices``): the linear relaxation, by simplex where every pair fits, by min-cost
+   flow where one measure counts alike units, by dual ascent beyond. Result: a lower bound and reduced costs.
+2. **Whole units** (``moves``): every unit to its cheapest territory at those prices, then shifts, swaps and relays until
+   the limits hold; what they cannot mend is mended exactly (``neighbourhoods`` with a price on violation).
+3. **Improvement** (``search``): rounds of exact neighbourhoods, chosen where the proved loss is largest, and the
+   *core*: the whole problem less every pair whose reduced cost rules it out of any better assignment.
+4. **Stop** on the gap, the number of rounds, a stall, the time limit or a request; always with the best assignment.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from solvers.bounds import Prices, cheapest, priced_bound
+from solvers.candidates import Candidates, from_table, gather
+from solvers.flow import counts_alike_units, least_cost_flow
+from solvers.infeasibility import prove_infeasible
+from solvers.linear import solve_relaxation
+from solvers.prices import ascend, sample_prices, with_filling
+from solvers.result import Progress, SolveResult, relative_gap
+from solvers.search import Search, Stop
+from solvers.whole import tighten_to_whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from solvers.problem import AssignmentProblem
+    from solvers.result import ProgressListener, StopRequest
+
+SIMPLEX_PAIRS = 250_000
+"""Up to this many allowed pairs the simplex takes the whole relaxation."""
+
+OPTIMAL_GAP = 1e-6
+"""A gap this small is called optimal."""
+
+
+def solve(
+    problem: AssignmentProblem,
+    *,
+    time_limit_s: float = 60.0,
+    gap: float = 1e-4,
+    rounds: int | None = None,
+    seed: int = 0,
+    on_progress: ProgressListener | None = None,
+    should_stop: StopRequest | None = None,
+) -> SolveResult:
+    """Solve an assignment problem.
+
+    The answer depends on the problem, the seed and the number of completed rounds only, not on the clock: when the
+    time limit ends the search, ``rounds`` set to the result's own number gives the same answer again.
+
+    Parameters
+    ----------
+    problem : AssignmentProblem
+    time_limit_s : float
+        Checked between rounds; a round is short.
+    gap : float
+        Proved relative gap at which to stop; 0 for optimality (to 1e-6).
+    rounds : int or None
+        Stop after this many rounds of improvement.
+    seed : int
+    on_progress : callable or None
+        Called with a :class:`Progress` now and then, from the calling thread.
+    should_stop : callable or None
+        Asked between rounds.
+    """
+    began = time.perf_counter()
+    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False))
+
+    def report(stage: str, **values: float | int | None) -> None:
+        if on_progress is not None:
+            on_progress(Progress(stage, time.perf_counter() - began, **values))  # type: ignore[arg-type]  # keywords by name
+
+    report("measuring travel")
+    tight = problem.with_limits(*_tightened(problem))
+    certificate = prove_infeasible(tight)
+    if certificate is not None:
+        return _infeasible(tight, certificate, began)
+    report("pricing")
+    prices, candidates, start = _price(tight, stop)
+    if start is None:
+        # No relaxed assignment over all pairs: the elastic relaxation says which limits cannot hold together.
+        certificate = prove_infeasible(tight, thorough=True)
+        if certificate is not None:
+            return _infeasible(tight, certificate, began)
+        start = cheapest(tight, prices)[0][:, 0]
+    search = Search(tight, candidates, prices, start, np.random.default_rng(seed), report)
+    termination = search.run(stop)
+    seconds = time.perf_counter() - began
+    proof = dict(search.proof)
+    tightened = [
+        k
+        for k in range(problem.n_measures)
+        if not np.array_equal(tight.lower[k], problem.lower[k]) or not np.array_equal(tight.upper[k], problem.upper[k])
+    ]
+    proof["whole_measures"] = tightened
+    if search.proved_infeasible:
+        return SolveResult(
+            "infeasible", "infeasible", None, None, None, None, *_no_prices(problem), proof, search.rounds, seconds
+        )
+    if not search.feasible and termination != "interrupted":
+        # What the quick look at the start may have missed.
+        certificate = prove_infeasible(tight, thorough=True)
+        if certificate is not None:
+            return _infeasible(tight, certificate, began)
+    if not search.feasible:
+        return SolveResult(
+            "unknown",
+            termination,
+            None,
+            None,
+            search.lower_bound,
+            None,
+            prices.upper,
+            prices.lower,
+            proof,
+            search.rounds,
+            seconds,
+        )
+    assignment = search.assignment
+    objective = problem.cost_of(assignment)
+    lower_bound = min(search.lower_bound, objective)
+    status = "optimal" if relative_gap(objective, lower_bound) <= OPTIMAL_GAP else "feasible"
+    if status == "optimal" and termination == "gap":
+        termination = "optimal"
+    return SolveResult(
+        status,  # type: ignore[arg-type]  # one of the two literals
+        termination,
+        assignment,
+        objective,
+        lower_bound,
+        priced_bound(problem, prices),
+        prices.upper,
+        prices.lower,
+        proof,
+        search.rounds,
+        seconds,
+    )
+
+
+def _tightened(problem: AssignmentProblem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the limits, rounded to whole numbers for measures whose loads are all whole."""
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    if problem.pair_loads is None:
+        for k in range(problem.n_measures):
+            lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
+    return lower, upper
+
+
+def _no_prices(problem: AssignmentProblem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    zero = Prices.zero(problem)
+    return zero.upper, zero.lower
+
+
+def _infeasible(problem: AssignmentProblem, certificate: Prices, began: float) -> SolveResult:
+    """Return the result that a certificate proves."""
+    value = priced_bound(problem, certificate, costless=True)
+    return SolveResult(
+        "infeasible",
+        "infeasible",
+        None,
+        None,
+        None,
+        None,
+        certificate.upper,
+        certificate.lower,
+        seconds=time.perf_counter() - began,
+        certificate=value,
+    )
+
+
+def _price(problem: AssignmentProblem, stop: Stop) -> tuple[Prices, Candidates, NDArray[np.int32] | None]:
+    """Return prices, candidates, and a start (whole but perhaps outside the limits); None if the relaxation fails."""
+    n, m = problem.n_units, problem.n_territories
+    if n * m <= SIMPLEX_PAIRS:
+        table = np.broadcast_to(np.arange(m, dtype=np.int32), (n, m))
+        candidates = from_table(problem, table)
+        relaxation = solve_relaxation(problem, candidates)
+        if not relaxation.solved:
+            return Prices.zero(problem), candidates, None
+        largest = np.maximum.reduceat(relaxation.share, candidates.start[:-1])
+        first = np.flatnonzero(relaxation.share == largest[candidates.unit()])
+        start = np.empty(n, np.int32)
+        start[candidates.unit()[first[::-1]]] = candidates.territory[first[::-1]]
+        return relaxation.prices, candidates, start
+    if counts_alike_units(problem):
+        found = _flow_over_all(problem, sample_prices(problem), stop.gap)
+        if found is not None:
+            return found
+    prices = sample_prices(problem)
+    return ascend(problem, prices, stop.gap, stop.at_once)
+
+
+FLOW_PAIRS = 16
+FLOW_TRIES = 5
+
+
+def _fair_size(problem: AssignmentProblem) -> int:
+    """Return half as many units again as a territory would have if all had the same."""
+    return 3 * problem.n_units // (2 * problem.n_territories) + 1
+
+
+def flow_candidates(problem: AssignmentProblem, prices: Prices) -> Candidates:
+    """Return the pairs that the flow looks at first: each unit's cheapest, and what each territory could grow with."""
+    return with_filling(problem, prices, cheapest(problem, prices, FLOW_PAIRS)[0], _fair_size(problem))
+
+
+def _flow_over_all(
+    problem: AssignmentProblem, prices: Prices, gap: float
+) -> tuple[Prices, Candidates, NDArray[np.int32]] | None:
+    """Return the optimal flow over every allowed pair: over candidates first, adding those that pricing shows missing."""
+    fill = _fair_size(problem)
+    candidates = flow_candidates(problem, prices)
+    for _ in range(FLOW_TRIES):
+        found = least_cost_flow(problem, candidates)
+        if found is None:
+            # Too few candidates to fill every territory.
+            fill *= 2
+            candidates = with_filling(problem, prices, cheapest(problem, prices, FLOW_PAIRS)[0], fill)
+            continue
+        assignment, prices = found
+        if relative_gap(problem.cost_of(assignment), priced_bound(problem, prices)) <= gap:
+            return prices, candidates, assignment
+        better, _ = cheapest(problem, prices, 4)
+        units, extra = candidates.unit(), np.repeat(np.arange(problem.n_units), better.shape[1])
+        candidates = gather(
+            problem,
+            np.concatenate([units, extra[better.ravel() >= 0]]),
+            np.concatenate([candidates.territory, better.ravel()[better.ravel() >= 0]]),
+        )
+    return None

@@ -1,0 +1,405 @@
+"""Fast local search over whole units: shift one, swap two, relay along a chain of territories.
+
+Works on the candidates with limits as penalties, so it serves twice: from an assignment that breaks limits it repairs,
+from one that keeps them it improves and never breaks one (the penalty then outweighs any saving).
+
+Source: shift and swap are the classical moves for generalized assignment (Osman 1995); relays are ejection chains
+found as shortest paths on the graph of territories (Ahuja, Orlin & Sharma 2003, cyclic and path exchanges).
+It stops at a local optimum; the exact neighbourhoods take over from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit(cache=True)
+def _over(load: float, lower: float, upper: float) -> float:
+    """Return by how much a load is outside its limits."""
+    if load > upper:
+        return load - upper
+    if load < lower:
+        return lower - load
+    return 0.0
+
+
+@njit(cache=True)
+def _shift_delta(
+    e_from: int,
+    e_to: int,
+    territory: NDArray[np.int32],
+    load: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+) -> float:
+    """Return the change of the penalties when one unit goes from pair ``e_from`` to pair ``e_to``."""
+    a, b = territory[e_from], territory[e_to]
+    delta = 0.0
+    for k in range(totals.shape[0]):
+        after = _over(totals[k, a] - load[k, e_from], lower[k, a], upper[k, a])
+        delta += penalty[k, a] * (after - _over(totals[k, a], lower[k, a], upper[k, a]))
+        after = _over(totals[k, b] + load[k, e_to], lower[k, b], upper[k, b])
+        delta += penalty[k, b] * (after - _over(totals[k, b], lower[k, b], upper[k, b]))
+    return delta
+
+
+@njit(cache=True)
+def _swap_delta(
+    i_from: int,
+    i_to: int,
+    j_from: int,
+    j_to: int,
+    territory: NDArray[np.int32],
+    load: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+) -> float:
+    """Return the change of the penalties when two units change places."""
+    a, b = territory[i_from], territory[j_from]
+    delta = 0.0
+    for k in range(totals.shape[0]):
+        after = _over(totals[k, a] - load[k, i_from] + load[k, j_to], lower[k, a], upper[k, a])
+        delta += penalty[k, a] * (after - _over(totals[k, a], lower[k, a], upper[k, a]))
+        after = _over(totals[k, b] - load[k, j_from] + load[k, i_to], lower[k, b], upper[k, b])
+        delta += penalty[k, b] * (after - _over(totals[k, b], lower[k, b], upper[k, b]))
+    return delta
+
+
+@njit(cache=True)
+def _apply(
+    e_from: int, e_to: int, territory: NDArray[np.int32], load: NDArray[np.float64], totals: NDArray[np.float64]
+) -> None:
+    """Move one unit's load from the territory of one pair to that of another."""
+    for k in range(totals.shape[0]):
+        totals[k, territory[e_from]] -= load[k, e_from]
+        totals[k, territory[e_to]] += load[k, e_to]
+
+
+@njit(cache=True)
+def _link(i: int, t: int, head: NDArray[np.int64], following: NDArray[np.int64], previous: NDArray[np.int64]) -> None:
+    """Put unit ``i`` first in the list of territory ``t``'s members."""
+    previous[i] = -1
+    following[i] = head[t]
+    if head[t] >= 0:
+        previous[head[t]] = i
+    head[t] = i
+
+
+@njit(cache=True)
+def _unlink(i: int, t: int, head: NDArray[np.int64], following: NDArray[np.int64], previous: NDArray[np.int64]) -> None:
+    """Take unit ``i`` out of the list of territory ``t``'s members."""
+    if previous[i] >= 0:
+        following[previous[i]] = following[i]
+    else:
+        head[t] = following[i]
+    if following[i] >= 0:
+        previous[following[i]] = previous[i]
+
+
+@njit(cache=True)
+def descend(
+    start: NDArray[np.int64],
+    territory: NDArray[np.int32],
+    cost: NDArray[np.float64],
+    load: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+    order: NDArray[np.int64],
+    pair: NDArray[np.int64],
+    totals: NDArray[np.float64],
+    swaps: int,
+    work: int,
+) -> int:
+    """Shift and swap until nothing improves or ``work`` pairs have been looked at; change ``pair`` and ``totals`` in place.
+
+    Parameters
+    ----------
+    start, territory, cost, load
+        The candidates.
+    lower, upper : ndarray, shape (n_measures, n_territories)
+    penalty : ndarray, shape (n_measures, n_territories)
+        Cost of one unit of violation.
+    order : ndarray of int64, shape (any,)
+        The units to try, in this order.
+    pair : ndarray of int64, shape (n_units,)
+        Candidate pair of each unit.
+    totals : ndarray, shape (n_measures, n_territories)
+        Loads under ``pair``.
+    swaps : int
+        0: none; 1: for units in a territory that breaks a limit; 2: for every unit that no shift improves.
+    work : int
+
+    Returns
+    -------
+    int
+        Work left.
+    """
+    n = start.shape[0] - 1
+    n_measures, m = totals.shape
+    # Doubly linked lists of each territory's members.
+    head = np.full(m, -1, np.int64)
+    following = np.full(n, -1, np.int64)
+    previous = np.full(n, -1, np.int64)
+    for i in range(n - 1, -1, -1):
+        _link(i, territory[pair[i]], head, following, previous)
+    improved = True
+    while improved and work > 0:
+        improved = False
+        for position in range(order.shape[0]):
+            i = order[position]
+            if start[i + 1] - start[i] < 2:
+                continue
+            here = pair[i]
+            best, best_delta = here, -1e-9
+            for e in range(start[i], start[i + 1]):
+                if e == here:
+                    continue
+                delta = cost[e] - cost[here]
+                delta += _shift_delta(here, e, territory, load, totals, lower, upper, penalty)
+                if delta < best_delta:
+                    best, best_delta = e, delta
+            work -= start[i + 1] - start[i]
+            partner, partner_to = -1, -1
+            if best == here:
+                broken = swaps == 2
+                if swaps == 1:
+                    t = territory[here]
+                    for k in range(n_measures):
+                        if totals[k, t] > upper[k, t] or totals[k, t] < lower[k, t]:
+                            broken = True
+                if broken:
+                    for e in range(start[i], start[i + 1]):
+                        if e == here:
+                            continue
+                        j = head[territory[e]]
+                        while j >= 0:
+                            work -= start[j + 1] - start[j]
+                            back = -1
+                            for f in range(start[j], start[j + 1]):
+                                if territory[f] == territory[here]:
+                                    back = f
+                                    break
+                            if back >= 0:
+                                delta = cost[e] - cost[here] + cost[back] - cost[pair[j]]
+                                if delta < best_delta or swaps == 1:
+                                    delta += _swap_delta(
+                                        here, e, pair[j], back, territory, load, totals, lower, upper, penalty
+                                    )
+                                    if delta < best_delta:
+                                        best, best_delta, partner, partner_to = e, delta, j, back
+                            j = following[j]
+            if best != here:
+                improved = True
+                moved = i
+                target = best
+                while moved >= 0:
+                    a, b = territory[pair[moved]], territory[target]
+                    _apply(pair[moved], target, territory, load, totals)
+                    _unlink(moved, a, head, following, previous)
+                    _link(moved, b, head, following, previous)
+                    pair[moved] = target
+                    if partner >= 0:
+                        moved, target, partner = partner, partner_to, -1
+                    else:
+                        moved = -1
+            if work <= 0:
+                break
+    return work
+
+
+@njit(cache=True)
+def _refresh_edges(
+    i: int,
+    measure: int,
+    start: NDArray[np.int64],
+    territory: NDArray[np.int32],
+    cost: NDArray[np.float64],
+    load: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+    pair: NDArray[np.int64],
+    totals: NDArray[np.float64],
+    edge_cost: NDArray[np.float64],
+    edge_pair: NDArray[np.int64],
+) -> None:
+    """Offer unit ``i`` for the hand-overs out of its territory: its cost, and what it does to the other measures."""
+    here = pair[i]
+    a = territory[here]
+    for e in range(start[i], start[i + 1]):
+        if e == here or load[measure, e] <= 0.0:
+            continue
+        b = territory[e]
+        delta = cost[e] - cost[here]
+        for k in range(totals.shape[0]):
+            if k != measure:
+                after = _over(totals[k, a] - load[k, here], lower[k, a], upper[k, a])
+                delta += penalty[k, a] * (after - _over(totals[k, a], lower[k, a], upper[k, a]))
+                after = _over(totals[k, b] + load[k, e], lower[k, b], upper[k, b])
+                delta += penalty[k, b] * (after - _over(totals[k, b], lower[k, b], upper[k, b]))
+        if delta < edge_cost[a, b]:
+            edge_cost[a, b] = delta
+            edge_pair[a, b] = e
+
+
+@njit(cache=True)
+def relay(
+    start: NDArray[np.int64],
+    territory: NDArray[np.int32],
+    cost: NDArray[np.float64],
+    load: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+    measure: int,
+    pair: NDArray[np.int64],
+    totals: NDArray[np.float64],
+    tries: int,
+) -> int:
+    """Hand units along shortest chains of territories from where there is too much to where there is room.
+
+    One chain at a time, each the cheapest on the graph of territories whose edges are the cheapest hand-overs; a chain
+    that does not lower cost plus penalties is undone and its source left alone. ``pair`` and ``totals`` change in place.
+
+    Returns
+    -------
+    int
+        Chains applied.
+    """
+    n = start.shape[0] - 1
+    n_measures, m = totals.shape
+    unit_of = np.empty(territory.shape[0], np.int64)
+    for i in range(n):
+        for e in range(start[i], start[i + 1]):
+            unit_of[e] = i
+    edge_cost = np.full((m, m), np.inf)
+    edge_pair = np.full((m, m), -1, np.int64)
+    for i in range(n):
+        _refresh_edges(
+            i, measure, start, territory, cost, load, lower, upper, penalty, pair, totals, edge_cost, edge_pair
+        )
+    # Linked lists of each territory's members: a chain refreshes only the rows of the territories it touches.
+    head = np.full(m, -1, np.int64)
+    following = np.full(n, -1, np.int64)
+    previous = np.full(n, -1, np.int64)
+    for i in range(n - 1, -1, -1):
+        _link(i, territory[pair[i]], head, following, previous)
+    given_up = np.zeros(m, np.bool_)
+    applied = 0
+    chain = np.empty(m, np.int64)
+    for _ in range(tries):
+        # The worst territory still worth trying; a shortage is an excess seen from the other end.
+        worst, worst_over = -1, 0.0
+        for t in range(m):
+            if not given_up[t]:
+                over = _over(totals[measure, t], lower[measure, t], upper[measure, t])
+                if over > worst_over:
+                    worst, worst_over = t, over
+        if worst < 0:
+            break
+        sending = totals[measure, worst] > upper[measure, worst]
+        # Dijkstra over territories, forwards from an excess, backwards from a shortage. Hand-over costs may be
+        # negative away from a local optimum: they are cut to 0 for the search, and judged exactly afterwards.
+        distance = np.full(m, np.inf)
+        parent = np.full(m, -1, np.int64)
+        done = np.zeros(m, np.bool_)
+        distance[worst] = 0.0
+        end = -1
+        while True:
+            t = -1
+            for s in range(m):
+                if not done[s] and distance[s] < np.inf and (t < 0 or distance[s] < distance[t]):
+                    t = s
+            if t < 0:
+                break
+            done[t] = True
+            if t != worst:
+                room = totals[measure, t] < upper[measure, t] if sending else totals[measure, t] > lower[measure, t]
+                if room:
+                    step = edge_pair[parent[t], t] if sending else edge_pair[t, parent[t]]
+                    amount = load[measure, step]
+                    after = totals[measure, t] + (amount if sending else -amount)
+                    if _over(after, lower[measure, t], upper[measure, t]) < worst_over:
+                        end = t
+                        break
+            for s in range(m):
+                if not done[s]:
+                    length = edge_cost[t, s] if sending else edge_cost[s, t]
+                    if length < np.inf:
+                        length = distance[t] + max(0.0, length)
+                        if length < distance[s]:
+                            distance[s] = length
+                            parent[s] = t
+        if end < 0:
+            given_up[worst] = True
+            continue
+        # Apply the chain from its end and measure what it does.
+        before = 0.0
+        for t in range(m):
+            for k in range(n_measures):
+                before += penalty[k, t] * _over(totals[k, t], lower[k, t], upper[k, t])
+        length = 0
+        t = end
+        delta = 0.0
+        while t != worst:
+            step = edge_pair[parent[t], t] if sending else edge_pair[t, parent[t]]
+            i = unit_of[step]
+            delta += cost[step] - cost[pair[i]]
+            _apply(pair[i], step, territory, load, totals)
+            chain[length] = pair[i]
+            length += 1
+            pair[i] = step
+            t = parent[t]
+        after = 0.0
+        for t in range(m):
+            for k in range(n_measures):
+                after += penalty[k, t] * _over(totals[k, t], lower[k, t], upper[k, t])
+        if delta + after - before < -1e-9:
+            applied += 1
+            for q in range(length):
+                i = unit_of[chain[q]]
+                _unlink(i, territory[chain[q]], head, following, previous)
+                _link(i, territory[pair[i]], head, following, previous)
+            t = end
+            while True:
+                edge_cost[t, :] = np.inf
+                edge_pair[t, :] = -1
+                i = head[t]
+                while i >= 0:
+                    _refresh_edges(
+                        i,
+                        measure,
+                        start,
+                        territory,
+                        cost,
+                        load,
+                        lower,
+                        upper,
+                        penalty,
+                        pair,
+                        totals,
+                        edge_cost,
+                        edge_pair,
+                    )
+                    i = following[i]
+                if t == worst:
+                    break
+                t = parent[t]
+        else:
+            for q in range(length - 1, -1, -1):
+                i = unit_of[chain[q]]
+                _apply(pair[i], chain[q], territory, load, totals)
+                pair[i] = chain[q]
+            given_up[worst] = True
+    return applied

@@ -1,0 +1,335 @@
+"""Prices by dual ascent: the rung that scales.
+
+At fixed prices every unit decides alone, so a pass over the candidates is linear and parallel. The dual is concave
+but has kinks; its inner minimum is smoothed (a softmin whose temperature falls), which makes it differentiable, and
+L-BFGS-B climbs it under λ ≥ 0.
+
+Source: Nesterov 2005, "Smooth minimization of non-smooth functions"; Byrd, Lu, Nocedal & Zhu 1995 for L-BFGS-B.
+It stops close to the optimum of the linear relaxation; what is lost is seen at once, because the bound is always
+recomputed exactly (``solvers.bounds``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+from scipy.optimize import minimize
+
+from solvers.bounds import Prices, cheapest, priced_bound
+from solvers.candidates import Candidates, filling_pairs, from_rows, gather
+from solvers.chunks import CHUNKS, over_chunks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from solvers.problem import AssignmentProblem
+
+
+@njit(cache=True, nogil=True)
+def _soft_rows(
+    start: NDArray[np.int64],
+    territory: NDArray[np.int32],
+    cost: NDArray[np.float64],
+    load: NDArray[np.float64],
+    net: NDArray[np.float64],
+    temperature: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    bends: NDArray[np.float64],
+    first: int,
+    last: int,
+) -> float:
+    """Add one chunk's soft loads to ``sums`` and curvature to ``bends``; return its Σ weight × softmin."""
+    n_measures, m = net.shape
+    buffer = np.empty(m)
+    total = 0.0
+    for i in range(first, last):
+        a, b = start[i], start[i + 1]
+        low = np.inf
+        for e in range(a, b):
+            buffer[e - a] = cost[e]
+        for k in range(n_measures):
+            for e in range(a, b):
+                buffer[e - a] += net[k, territory[e]] * load[k, e]
+        for e in range(a, b):
+            low = min(low, buffer[e - a])
+        tau = temperature[i]
+        mass = 0.0
+        for e in range(a, b):
+            exponent = (low - buffer[e - a]) / tau
+            # exp(−25) of a unit's load is far below what a stage can tell apart.
+            share = math.exp(exponent) if exponent > -25.0 else 0.0
+            buffer[e - a] = share
+            mass += share
+        total += weight[i] * (low - tau * math.log(mass))
+        scale = weight[i] / mass
+        for e in range(a, b):
+            share = buffer[e - a] * scale
+            if share > 0.0:
+                bend = share * (1.0 - share / weight[i]) / tau
+                for k in range(n_measures):
+                    sums[k, territory[e]] += share * load[k, e]
+                    bends[k, territory[e]] += bend * load[k, e] ** 2
+    return total
+
+
+def _soft_pass(
+    candidates: Candidates, net: NDArray[np.float64], temperature: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return Σ weight × softmin of the reduced costs, the soft assignment's loads, and the diagonal of −Hessian.
+
+    Loads and curvature have shape (n_measures, n_territories).
+    """
+    values = np.zeros(CHUNKS)
+    sums, bends = np.zeros((CHUNKS, *net.shape)), np.zeros((CHUNKS, *net.shape))
+    c = candidates
+
+    def work(chunk: int, first: int, last: int) -> None:
+        values[chunk] = _soft_rows(
+            c.start, c.territory, c.cost, c.load, net, temperature, weight, sums[chunk], bends[chunk], first, last
+        )
+
+    over_chunks(work, c.n_units)
+    return float(values.sum()), sums.sum(axis=0), bends.sum(axis=0)
+
+
+def _ascend(
+    problem: AssignmentProblem,
+    candidates: Candidates,
+    net: NDArray[np.float64],
+    temperature: float,
+    weight: NDArray[np.float64],
+    passes: int,
+    *,
+    complete: bool = False,
+) -> NDArray[np.float64]:
+    """Climb the smoothed dual from ``net`` in about ``passes`` passes; ``complete``: every pair is a candidate.
+
+    The variables are the net prices p = λ⁺ − λ⁻. What the limits are worth, max(p·u, p·l) for p of either sign, is
+    smoothed like the units' minimum; a limit that does not exist bounds p on its side instead.
+    """
+    shape = net.shape
+    if net.size == 0:
+        return net
+    temperatures = np.full(candidates.n_units, temperature)
+    # A price temperature: what moves a unit of typical load as much as the units' own temperature does.
+    size = np.sqrt((candidates.load**2).mean(axis=1, keepdims=True)) if candidates.n_pairs else np.ones((shape[0], 1))
+    warmth = np.broadcast_to(temperature / np.where(size > 0, size, 1.0), shape)
+    both = np.isfinite(problem.upper) & np.isfinite(problem.lower)
+    upper = np.where(np.isfinite(problem.upper), problem.upper, 0.0)
+    lower = np.where(np.isfinite(problem.lower), problem.lower, 0.0)
+    span = np.where(both, upper - lower, 0.0)
+    # With one limit only, p keeps its sign and the limit's worth is linear in it.
+    base = np.where(both | ~np.isfinite(problem.upper), lower, upper)
+
+    def bend(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share of the span between the limits that counts at price p."""
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(p / warmth, -500.0, 500.0))))
+
+    # The curvature differs by orders of magnitude between measures and territories: with variables scaled by its root
+    # the quasi-Newton step starts from a fair guess of the Hessian.
+    _, _, curvature = _soft_pass(candidates, net, temperatures, weight)
+    curvature += span * bend(net) * (1.0 - bend(net)) / warmth
+    floor = curvature.mean(axis=1, keepdims=True) * 1e-2
+    scale = np.sqrt(np.maximum(curvature, np.where(floor > 0, floor, 1.0)))
+    mean_cost = float(np.abs(candidates.cost).mean()) if candidates.n_pairs else 1.0
+    magnitude = mean_cost * candidates.n_units if mean_cost > 0 else 1.0
+
+    def negative_dual(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        p = x.reshape(shape) / scale
+        value, loads, _ = _soft_pass(candidates, p, temperatures, weight)
+        value -= float((p * base + span * warmth * np.logaddexp(0.0, p / warmth)).sum())
+        gradient = (loads - base - span * bend(p)) / scale
+        return -value / magnitude, -gradient.ravel() / magnitude
+
+    start = (net * scale).ravel()
+    # Over a few candidates the dual may be unbounded though the problem is not (no candidate can fill a territory):
+    # a price may only double, or grow by a typical cost per typical load, before the candidates are chosen again.
+    load = np.abs(candidates.load).mean(axis=1, keepdims=True) if candidates.n_pairs else np.ones((shape[0], 1))
+    stride = mean_cost / np.where(load > 0, load, 1.0)
+    # Over every pair only an infeasible problem runs away, and it need not run far to show it.
+    reach = (np.abs(net) + stride * (1e4 if complete else 1.0)) * scale
+    least = np.where(
+        np.isfinite(problem.lower), start.reshape(shape) - reach, np.maximum(start.reshape(shape) - reach, 0.0)
+    )
+    most = np.where(
+        np.isfinite(problem.upper), start.reshape(shape) + reach, np.minimum(start.reshape(shape) + reach, 0.0)
+    )
+    most = np.maximum(most, least)
+    found = minimize(  # type: ignore[call-overload]  # the stubs know jac=True only for functions of more arguments
+        negative_dual,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=np.column_stack([least.ravel(), most.ravel()]),
+        options={"maxiter": passes, "maxfun": passes + 5, "maxcor": 50, "ftol": 1e-15, "gtol": 1e-18},
+    )
+    return np.asarray(np.asarray(found.x).reshape(shape) / scale)
+
+
+@njit(cache=True)
+def _diffuse_rows(
+    start: NDArray[np.int64],
+    territory: NDArray[np.int32],
+    cost: NDArray[np.float64],
+    load: NDArray[np.float64],
+    net: NDArray[np.float64],
+    tau: float,
+    importance: NDArray[np.float64],
+    order: NDArray[np.int64],
+    out: NDArray[np.int32],
+) -> None:
+    n_measures, m = net.shape
+    owed = np.zeros((n_measures, m))
+    share = np.empty(m)
+    for i in order:
+        a, b = start[i], start[i + 1]
+        low = np.inf
+        for e in range(a, b):
+            value = cost[e]
+            for k in range(n_measures):
+                value += net[k, territory[e]] * load[k, e]
+            share[e - a] = value
+            low = min(low, value)
+        mass = 0.0
+        for e in range(a, b):
+            share[e - a] = math.exp(max(-50.0, (low - share[e - a]) / tau))
+            mass += share[e - a]
+        best, best_score = a, -np.inf
+        for e in range(a, b):
+            part = share[e - a] / mass
+            score = -np.inf if part < 0.02 else 0.0
+            for k in range(n_measures):
+                owed[k, territory[e]] += part * load[k, e]
+                if part >= 0.02:
+                    score += importance[k] * owed[k, territory[e]]
+            if score > best_score:
+                best, best_score = e, score
+        out[i] = territory[best]
+        for k in range(n_measures):
+            owed[k, territory[best]] -= load[k, best]
+
+
+def diffuse(
+    problem: AssignmentProblem, candidates: Candidates, net: NDArray[np.float64], temperature: float
+) -> NDArray[np.int32]:
+    """Round the soft assignment so that every territory's load stays near its soft load: error diffusion.
+
+    At optimal prices many units are tied, and sending them all to their cheapest territory fills some and starves
+    others. Here each unit goes, among the territories that hold a share of it, where most load is owed so far; heavy
+    units go first, so that light ones settle the difference.
+    """
+    out = np.empty(problem.n_units, np.int32)
+    size = candidates.load.mean(axis=1)
+    size = np.where(size > 0, size, 1.0)
+    first = candidates.load[:, candidates.start[:-1]] / size[:, None]
+    order = np.argsort(-first.max(axis=0), kind="stable") if problem.n_measures else np.arange(problem.n_units)
+    c = candidates
+    _diffuse_rows(c.start, c.territory, c.cost, c.load, net, temperature, 1.0 / size, order, out)
+    return out
+
+
+def prices_of(problem: AssignmentProblem, net: NDArray[np.float64]) -> Prices:
+    """Return the valid prices λ⁺ and λ⁻ of net prices."""
+    return Prices.of(problem, np.maximum(net, 0.0), np.maximum(-net, 0.0))
+
+
+SAMPLE_UNITS = 4_000
+"""First prices come from this many units against every territory: enough to see where there is too little room."""
+
+KEPT_PAIRS = 16
+"""Candidates kept per unit above the size that the simplex takes whole."""
+
+STAGES = ((0.3, 40, 16), (0.3, 40, 16), (0.1, 40, 16), (0.1, 60, 16), (0.03, 60, 16), (0.03, 60, 16), (0.01, 100, 16))
+"""Temperature (fraction of a typical cost), passes and candidates of each stage; candidates are chosen anew in each."""
+
+
+def sample_prices(problem: AssignmentProblem) -> Prices:
+    """Return first prices from a sample of the units, spread over territories and distances.
+
+    Every territory is a candidate of every sampled unit, so nothing is assumed about which are near enough.
+    """
+    n = problem.n_units
+    nearest, reduced = cheapest(problem, Prices.zero(problem), 1)
+    size = min(n, SAMPLE_UNITS)
+    order = np.lexsort((reduced[:, 0], nearest[:, 0]))
+    units = np.sort(order[((np.arange(size) + 0.5) * n / size).astype(np.int64)])
+    part = candidates_of(problem, units)
+    for k in range(problem.n_measures):
+        # The sample must carry the whole load, or its limits would bind too early or too late.
+        mean = part.load[k].mean() if part.n_pairs else 0.0
+        wanted = (problem.loads[k] if problem.pair_loads is None else problem.pair_loads[k]).mean()
+        if mean > 0:
+            part.load[k] *= wanted / mean
+    net, scale = np.zeros((problem.n_measures, problem.n_territories)), typical_cost(reduced[:, 0])
+    weight = np.full(size, n / size)
+    for fraction, passes in ((3.0, 60), (1.0, 60), (0.3, 60)):
+        net = _ascend(problem, part, net, fraction * scale, weight, passes, complete=True)
+    return prices_of(problem, net)
+
+
+def candidates_of(problem: AssignmentProblem, units: NDArray[np.int64]) -> Candidates:
+    """Return every allowed pair of some units, renumbered from 0."""
+    cost = problem.rows(units)
+    allowed = np.isfinite(cost)
+    row, territory = np.nonzero(allowed)
+    load = problem.loads[:, units[row]] if problem.pair_loads is None else problem.pair_loads[:, units[row], territory]
+    start = np.searchsorted(row, np.arange(len(units) + 1)).astype(np.int64)
+    return Candidates(start, territory.astype(np.int32), cost[allowed], np.ascontiguousarray(load))
+
+
+def typical_cost(reduced: NDArray[np.float64]) -> float:
+    """Return the middle of the positive costs: the unit in which temperatures are counted."""
+    positive = reduced[np.isfinite(reduced) & (reduced > 0)]
+    return float(np.median(positive)) if len(positive) else 1.0
+
+
+def ascend(
+    problem: AssignmentProblem, prices: Prices, gap: float, should_stop: Callable[[], bool] = lambda: False
+) -> tuple[Prices, Candidates, NDArray[np.int32]]:
+    """Return good prices, the candidates they leave and a rounded start, by dual ascent with falling temperature.
+
+    Parameters
+    ----------
+    problem : AssignmentProblem
+    prices : Prices
+        Where to start, for instance :func:`sample_prices`.
+    gap : float
+        The relative gap wanted: the ascent ends when a stage gains a twentieth of it or less.
+    should_stop : callable
+        Asked after every stage.
+    """
+    scale = typical_cost(cheapest(problem, Prices.zero(problem), 1)[1][:, 0])
+    best, best_bound = prices, priced_bound(problem, prices)
+    net, everyone, fill, warmth = prices.net, np.ones(problem.n_units), 0, STAGES[0][0] * scale
+    for fraction, passes, width in STAGES:
+        table, _ = cheapest(problem, prices_of(problem, net), width)
+        candidates = with_filling(problem, prices_of(problem, net), table, fill) if fill else from_rows(problem, table)
+        tried = _ascend(problem, candidates, net, fraction * scale, everyone, passes)
+        found = prices_of(problem, tried)
+        bound = priced_bound(problem, found)
+        gain = (bound - best_bound) / max(abs(bound), 1e-12)
+        # A stage over too few candidates can run away: what it proves over all pairs then says so.
+        if gain < -0.05:
+            net, fill = best.net, max(2 * fill, 3 * problem.n_units // (2 * problem.n_territories) + 1)
+            continue
+        net, warmth = tried, fraction * scale
+        if bound > best_bound:
+            best, best_bound = found, bound
+        if (fraction <= 0.03 and gain < gap / 20) or should_stop():
+            break
+    table, _ = cheapest(problem, best, KEPT_PAIRS)
+    candidates = with_filling(problem, best, table, fill) if fill else from_rows(problem, table)
+    return best, candidates, diffuse(problem, candidates, net, warmth)
+
+
+def with_filling(problem: AssignmentProblem, prices: Prices, table: NDArray[np.int32], fill: int) -> Candidates:
+    """Return the candidates of a table, shape ``(n_units, any)``, and ``fill`` units that each territory could grow with."""
+    units, territories = filling_pairs(problem, prices.net, fill)
+    real = table >= 0
+    rows = np.repeat(np.arange(problem.n_units), real.sum(axis=1))
+    return gather(problem, np.concatenate([rows, units]), np.concatenate([table[real], territories]))

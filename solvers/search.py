@@ -1,0 +1,465 @@
+"""Whole units, repair, and rounds of exact improvement: the upper rungs of the ladder.
+
+The proved loss of an assignment, objective − bound, is a sum over territories at given prices::
+
+    loss_t = Σ_{i in t} (r_it − min_s r_is)  +  Σ_k λ⁺_kt (u_kt − L_kt) + λ⁻_kt (L_kt − l_kt)
+
+with r the reduced costs and L the loads (complementary slackness, term by term). It says where to look: a
+neighbourhood S can gain at most Σ_{t in S} loss_t, and a pair whose reduced cost exceeds its unit's least by more than
+that cannot be part of any gain, so it is left out without loss.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from solvers.bounds import priced_bound
+from solvers.linear import limit_scale
+from solvers.moves import descend, relay
+from solvers.neighbourhoods import Answer, Halt, Neighbourhood, open_neighbourhood, resolve
+from solvers.result import Termination, relative_gap
+from solvers.selection import choose_neighbourhoods
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from solvers.bounds import Prices
+    from solvers.candidates import Candidates
+    from solvers.problem import AssignmentProblem
+
+PARALLEL = 4
+"""Neighbourhoods in a round. Fixed, so that the answer does not depend on the number of cores."""
+
+FIRST_PAIRS = 250
+MOST_PAIRS = 3_000
+CORE_PAIRS = 6_000
+"""The core is tried once it has no more open pairs than this."""
+
+STALLED_ROUNDS = 150
+PLACE_TRIES = 16
+MOVE_WORK = 60_000_000
+"""Pairs looked at by one call of the fast moves: a second or so."""
+
+
+class Reporter(Protocol):
+    """Says where the search stands."""
+
+    def __call__(self, stage: str, **values: float | int | None) -> None:
+        """Report a stage and what is known at it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When the search ends: any of these, asked between rounds."""
+
+    began: float
+    time_limit_s: float
+    gap: float
+    rounds: int | None
+    requested: Callable[[], bool]
+
+    def at_once(self) -> bool:
+        """Whether the round under way should be given up."""
+        return self.requested() or time.perf_counter() - self.began >= self.time_limit_s
+
+    def now(self, search: Search) -> Termination | None:
+        """Return why the search should end, or None."""
+        if search.feasible and relative_gap(search.objective, search.lower_bound) <= self.gap:
+            return "gap"
+        if self.requested():
+            return "interrupted"
+        if self.rounds is not None and search.rounds >= self.rounds:
+            return "rounds"
+        if time.perf_counter() - self.began >= self.time_limit_s:
+            return "time_limit"
+        return None
+
+
+class Search:
+    """One assignment, kept feasible once it is, and made better round by round.
+
+    Attributes
+    ----------
+    assignment : ndarray of int32, shape (n_units,)
+    objective : float
+        Its cost; meaningful when ``feasible``.
+    lower_bound : float
+        Best bound proved.
+    feasible, proved_infeasible : bool
+    rounds : int
+    proof : dict
+    """
+
+    def __init__(
+        self,
+        problem: AssignmentProblem,
+        candidates: Candidates,
+        prices: Prices,
+        start: NDArray[np.int32],
+        rng: np.random.Generator,
+        report: Reporter,
+    ) -> None:
+        self.problem, self.candidates, self.prices, self.rng, self.report = problem, candidates, prices, rng, report
+        self.lower, self.upper = problem.slack()
+        self.lower_bound = priced_bound(problem, prices)
+        self.proof: dict[str, Any] = {"kind": "prices"}
+        self.rounds = 0
+        self.proved_infeasible = False
+        self.reduced = candidates.reduced_costs(prices.net)
+        self.least = np.minimum.reduceat(self.reduced, candidates.start[:-1])
+        self.unit = candidates.unit()
+        self.regret = self.reduced - self.least[self.unit]
+        self.pair = candidates.pair_of(start)
+        lost = np.flatnonzero(self.pair < 0)
+        if len(lost):
+            order = np.lexsort((self.reduced, self.unit))
+            self.pair[lost] = order[candidates.start[lost]]
+        self._refresh()
+        # Reduced costs carry the prices already, so a violation need only outweigh a typical regret to begin with.
+        dear = np.abs(prices.net).mean(axis=1) if prices.net.size else np.zeros(problem.n_measures)
+        fallback = (np.abs(candidates.cost).mean() + 1e-9) / limit_scale(problem).ravel()
+        self.penalty = np.repeat(np.maximum(0.3 * dear, fallback)[:, None], problem.n_territories, axis=1)
+        self.pairs_wanted = float(FIRST_PAIRS)
+        self.band_wanted = float(FIRST_PAIRS)
+        self.core_effort = 2.0
+        self.core_open = np.inf
+        self.core_wait = 0
+        self.fruitless = 0
+
+    # State
+
+    def _refresh(self) -> None:
+        c = self.candidates
+        self.totals = np.array(
+            [
+                np.bincount(c.territory[self.pair], c.load[k, self.pair], self.problem.n_territories)
+                for k in range(self.problem.n_measures)
+            ]
+        ).reshape(self.problem.n_measures, self.problem.n_territories)
+        self.objective = float(c.cost[self.pair].sum())
+        self.feasible = bool(np.all(self.totals <= self.upper) and np.all(self.totals >= self.lower))
+
+    @property
+    def assignment(self) -> NDArray[np.int32]:
+        """Territory of every unit."""
+        return self.candidates.territory[self.pair]
+
+    def violation(self) -> float:
+        """Return how far the limits are broken, as the sum of fractions of a typical limit."""
+        over = np.maximum(0, self.totals - self.upper) + np.maximum(0, self.lower - self.totals)
+        return float((over / limit_scale(self.problem)).sum())
+
+    def _say(self, stage: str) -> None:
+        if self.feasible:
+            self.report(stage, rounds=self.rounds, objective=self.objective, lower_bound=self.lower_bound)
+        else:
+            self.report(stage, rounds=self.rounds, lower_bound=self.lower_bound, violation=self.violation())
+
+    # Rungs
+
+    def run(self, stop: Stop) -> Termination:
+        """Place, repair and improve until it is time to stop; return why."""
+        self._say("placing whole accounts")
+        self.place(stop)
+        self._say("improving")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            while True:
+                reason = stop.now(self)
+                if reason is None and self.proved_infeasible:
+                    reason = "infeasible"
+                if reason is None and self.fruitless >= STALLED_ROUNDS:
+                    reason = "stalled"
+                if reason is not None:
+                    return reason
+                if self.round(pool, stop):
+                    self.rounds += 1
+                    self._say("improving" if self.feasible else "repairing")
+
+    def place(self, stop: Stop) -> None:
+        """Bring the start inside its limits, then to a local optimum, with the fast moves."""
+        # At the prices, what a move costs beyond its unit's best is its regret: the repair that loses least.
+        for attempt in range(PLACE_TRIES):
+            if self.feasible or (self.candidates.n_pairs > 500_000 and stop.requested()):
+                break
+            self._descend(self.reduced, swaps=0)
+            self._relay(self.reduced)
+            if not self.feasible and attempt >= 2:
+                self._descend(self.reduced, swaps=1)
+            # Only where a limit is still broken: a stubborn territory must not distort its neighbours' bargains.
+            self.penalty = np.where(self._broken(), self.penalty * 2.0, self.penalty)
+        if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
+            self.polish()
+
+    def polish(self) -> None:
+        """Shift and swap on the true costs without breaking a limit."""
+        before = self.pair.copy()
+        self._descend(self.candidates.cost, swaps=2)
+        if not self.feasible:
+            self.pair = before
+            self._refresh()
+
+    def _broken(self) -> NDArray[np.bool_]:
+        return np.asarray((self.totals > self.upper) | (self.totals < self.lower))
+
+    def _descend(self, cost: NDArray[np.float64], *, swaps: int) -> None:
+        c = self.candidates
+        penalty = self.penalty
+        if swaps == 2:
+            # From a feasible assignment: no saving may outweigh a violation.
+            penalty = np.maximum(penalty, 1.0) * (1e3 * max(1.0, float(np.abs(c.cost).max(initial=0.0))))
+            tried = np.arange(c.n_units)
+        else:
+            broken: NDArray[np.bool_] = np.any(self._broken(), axis=0)
+            touches = np.maximum.reduceat(broken[c.territory], c.start[:-1])
+            tried = np.flatnonzero(touches)
+        order = tried[np.argsort(-self.regret[self.pair[tried]], kind="stable")]
+        descend(
+            c.start,
+            c.territory,
+            cost,
+            c.load,
+            self.lower,
+            self.upper,
+            penalty,
+            order,
+            self.pair,
+            self.totals,
+            swaps,
+            MOVE_WORK,
+        )
+        self._refresh()
+
+    def _relay(self, cost: NDArray[np.float64]) -> None:
+        c = self.candidates
+        for k in range(self.problem.n_measures):
+            relay(
+                c.start,
+                c.territory,
+                cost,
+                c.load,
+                self.lower,
+                self.upper,
+                self.penalty,
+                k,
+                self.pair,
+                self.totals,
+                20_000,
+            )
+        self._refresh()
+
+    def losses(self) -> NDArray[np.float64]:
+        """Return the proved loss of every territory; with a feasible assignment they sum to objective − bound."""
+        prices, problem = self.prices, self.problem
+        loss = np.bincount(self.candidates.territory[self.pair], self.regret[self.pair], problem.n_territories)
+        with np.errstate(invalid="ignore"):
+            loss += np.where(prices.upper > 0, prices.upper * (problem.upper - self.totals), 0.0).sum(axis=0)
+            loss += np.where(prices.lower > 0, prices.lower * (self.totals - problem.lower), 0.0).sum(axis=0)
+        return np.maximum(loss, 0.0)
+
+    def round(self, pool: ThreadPoolExecutor, stop: Stop) -> bool:
+        """One round: disjoint neighbourhoods and, when it is small enough, the core; all at once.
+
+        Returns
+        -------
+        bool
+            Whether it was completed. One that the clock or a request cuts short leaves the assignment as it was, so
+            that the number of completed rounds says all about the answer.
+        """
+        hoods = self._choose()
+        seeds = self.rng.integers(2**31 - 1, size=PARALLEL + 1)
+        penalty = None if self.feasible else self.penalty * 4.0 + 2.0 * np.abs(self.prices.net)
+        effort, halt = 1.0, Halt()
+        jobs = [
+            pool.submit(
+                resolve, self.candidates, hood, self.pair, effort=effort, seed=int(s), penalty=penalty, halt=halt
+            )
+            for hood, s in zip(hoods, seeds, strict=False)
+        ]
+        core = self._core()
+        core_job = band_job = None
+        band = self._band() if core is None else None
+        if band is not None:
+            band_job = pool.submit(
+                resolve, self.candidates, band, self.pair, effort=2.0, seed=int(seeds[-1]), penalty=penalty, halt=halt
+            )
+        if core is not None:
+            core_job = pool.submit(
+                resolve, self.candidates, core, self.pair, effort=self.core_effort, seed=int(seeds[-1]), halt=halt
+            )
+        fixed_cost = None if core is None else self.objective - float(self.candidates.cost[self.pair[core.units]].sum())
+        everything = [*jobs, *(job for job in (band_job, core_job) if job is not None)]
+        while wait(everything, timeout=0.05).not_done:
+            if stop.at_once():
+                halt.call()
+                wait(everything)
+                return False
+        before = (self.violation(), self.objective)
+        answers = [job.result() for job in jobs]
+        core_answer = None if core_job is None else core_job.result()
+        if band is not None and band_job is not None:
+            # Solved against the same start as the neighbourhoods, so it may clash with them: the better of the two.
+            self._adopt_better(band, band_job.result(), hoods, answers)
+        else:
+            for hood, answer in zip(hoods, answers, strict=True):
+                self._adopt(hood, answer)
+        if core is not None and core_answer is not None and fixed_cost is not None:
+            self._weigh_core(core, core_answer, fixed_cost)
+        finished = sum(a.optimal for a in answers)
+        if answers:
+            self.pairs_wanted *= 1.25 if finished == len(answers) else 1.0 if finished * 2 >= len(answers) else 0.8
+            self.pairs_wanted = min(max(self.pairs_wanted, 60.0), float(MOST_PAIRS))
+        better = (self.violation(), self.objective) < before
+        self.fruitless = 0 if better else self.fruitless + 1
+        return True
+
+    def _adopt(self, hood: Neighbourhood, answer: Answer) -> None:
+        if answer.pairs is None or len(answer.pairs) == 0:
+            return
+        old_pair, old = self.pair.copy(), (self.violation(), self.objective)
+        was_feasible = self.feasible
+        self.pair[hood.units] = answer.pairs
+        self._refresh()
+        worse = (was_feasible and not self.feasible) or (
+            self.objective >= old[1]
+            if was_feasible
+            else (self.violation(), self.objective) >= old and not self.feasible
+        )
+        if worse:
+            self.pair = old_pair
+            self._refresh()
+
+    def _adopt_better(
+        self, band: Neighbourhood, answer: Answer, hoods: list[Neighbourhood], answers: list[Answer]
+    ) -> None:
+        start = self.pair.copy()
+        self._adopt(band, answer)
+        with_band, value = self.pair.copy(), (not self.feasible, self.violation(), self.objective)
+        self.pair = start
+        self._refresh()
+        for hood, each in zip(hoods, answers, strict=True):
+            self._adopt(hood, each)
+        if value < (not self.feasible, self.violation(), self.objective):
+            self.pair = with_band
+            self._refresh()
+        if answer.pairs is not None:
+            self.band_wanted *= 1.25 if answer.optimal else 0.8
+            self.band_wanted = min(max(self.band_wanted, 100.0), float(CORE_PAIRS))
+
+    def _band(self) -> Neighbourhood | None:
+        """Open the pairs of least regret all over: the few decisions that prices leave in doubt.
+
+        Source: the core concept of knapsack problems (Balas & Zemel 1980); here a heuristic, the core itself is exact.
+        """
+        second = self.regret[self.regret > 0]
+        if len(second) == 0:
+            return None
+        wanted = min(int(self.band_wanted), len(second) - 1)
+        width = float(np.partition(second, wanted)[wanted])
+        everything = np.arange(self.problem.n_territories, dtype=np.int32)
+        return open_neighbourhood(
+            self.candidates,
+            self.pair,
+            self.totals,
+            self.lower,
+            self.upper,
+            everything,
+            np.arange(self.problem.n_units),
+            self.regret <= width,
+        )
+
+    def _core(self) -> Neighbourhood | None:
+        """Return the whole problem less the pairs that no better assignment can use; None while it is too large.
+
+        With a limit on the prices' own bound: a pair is out when its regret exceeds objective − priced bound.
+        """
+        if self.core_wait > 0:
+            self.core_wait -= 1
+            return None
+        if self.feasible:
+            open_pair = self.regret <= self.objective - self._priced()
+        else:
+            open_pair = np.ones(self.candidates.n_pairs, np.bool_)
+        if self.candidates.n_pairs < self._all_pairs() and not self._covers(open_pair):
+            return None
+        if open_pair.sum() - self.problem.n_units > CORE_PAIRS and not (
+            not self.feasible and self.candidates.n_pairs <= 4 * CORE_PAIRS
+        ):
+            return None
+        everything = np.arange(self.problem.n_territories, dtype=np.int32)
+        return open_neighbourhood(
+            self.candidates,
+            self.pair,
+            self.totals,
+            self.lower,
+            self.upper,
+            everything,
+            np.arange(self.problem.n_units),
+            open_pair,
+        )
+
+    def _priced(self) -> float:
+        if not hasattr(self, "_priced_value"):
+            self._priced_value = priced_bound(self.problem, self.prices)
+        return self._priced_value
+
+    def _all_pairs(self) -> int:
+        if not hasattr(self, "_all_pairs_value"):
+            self._all_pairs_value = sum(int(np.isfinite(block).sum()) for _, _, block in self.problem.blocks())
+        return self._all_pairs_value
+
+    def _covers(self, open_pair: NDArray[np.bool_]) -> bool:
+        """Whether the pairs that are no candidates are ruled out too: every unit's dearest candidate is."""
+        dearest = np.maximum.reduceat(self.regret, self.candidates.start[:-1])
+        return self.feasible and bool(np.all(dearest > self.objective - self._priced()))
+
+    def _weigh_core(self, core: Neighbourhood, answer: Answer, fixed_cost: float) -> None:
+        """Take the core's answer and its bound: no assignment better than the present one lies outside it."""
+        if answer.infeasible and not self.feasible:
+            self.proved_infeasible = True
+            self.proof = self._search_proof()
+            return
+        known = self.objective
+        was_feasible = self.feasible
+        self._adopt(core, answer)
+        bound = fixed_cost + answer.bound
+        if was_feasible:
+            bound = min(known, bound)
+        if self.feasible:
+            bound = min(bound, self.objective)
+        if (was_feasible or answer.optimal) and bound > self.lower_bound + 1e-9 * max(1.0, abs(self.lower_bound)):
+            self.lower_bound = bound
+            self.proof = self._search_proof()
+        if not answer.optimal:
+            self.core_effort = min(self.core_effort * 2.0, 120.0)
+            self.core_wait = int(self.core_effort)
+
+    def _search_proof(self) -> dict[str, Any]:
+        return {
+            "kind": "search",
+            "solver": "CP-SAT",
+            "version": version("ortools"),
+            "parameters": {"num_workers": 1, "max_deterministic_time": self.core_effort},
+        }
+
+    def _choose(self) -> list[Neighbourhood]:
+        """Pick disjoint neighbourhoods around the territories that lose most, or that break limits."""
+        over = np.maximum(0, self.totals - self.upper) + np.maximum(0, self.lower - self.totals)
+        return choose_neighbourhoods(
+            self.candidates,
+            self.pair,
+            (self.totals, self.lower, self.upper),
+            self.regret,
+            self.losses(),
+            None if self.feasible else (over / limit_scale(self.problem)).sum(axis=0),
+            count=PARALLEL,
+            pairs_wanted=self.pairs_wanted,
+            rng=self.rng,
+        )
