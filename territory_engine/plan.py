@@ -1,0 +1,259 @@
+"""A plan: who serves whom, how good that is, and the prices that prove it. Frozen, keyed by ID."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+Status = Literal["optimal", "feasible", "infeasible"]
+
+ASSIGNMENT_COLUMNS = ("territory_id", "rep_id", "travel", "previous_rep_id", "moved", "reason")
+TERRITORY_COLUMNS = ("rep_id", "accounts", "travel")
+
+_TABLE_LINES = 15
+
+
+_ENDINGS = {
+    "gap": "the proved gap is as small as asked for",
+    "optimal": "the plan is proved optimal",
+    "stalled": "nothing improved it any more",
+    "rounds": "the rounds asked for were done",
+    "time_limit": "the time limit was reached",
+    "interrupted": "it was interrupted",
+    "infeasible": "no plan is possible",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The answer to a planning problem.
+
+    Attributes
+    ----------
+    status : {"optimal", "feasible", "infeasible"}
+        ``"optimal"`` only when ``gap`` ≤ 1e-6.
+    assignments : DataFrame, index ``account_id``, input order
+        ``territory_id``, ``rep_id``, ``travel`` (km, or the unit of the table or of x and y; NaN where the account has
+        no place), ``previous_rep_id`` (``""`` where unknown), ``moved`` (bool), ``reason`` (one sentence).
+        Empty when infeasible.
+    territories : DataFrame, index ``territory_id``
+        ``rep_id``, ``accounts`` (int), ``travel`` (the territory's share of the objective: Σ weight × travel^power)
+        and, per measure, ``<measure>``, ``<measure>_target``, ``<measure>_deviation`` (fraction of the target).
+    objective, lower_bound, gap, priced_bound : float or None
+        None when infeasible. ``gap`` = (objective − lower_bound) / objective, 0 when the objective is 0.
+    objective_terms : dict of str to float
+        ``{"travel": …}`` and ``"disruption"`` where it is priced; they sum to the objective.
+    measures : dict of str to dict
+        Per measure: ``max_deviation`` (largest absolute fraction off target), ``total``.
+    prices : dict
+        ``{measure: {rep_id: {"upper": λ⁺, "lower": λ⁻}}}``: objective units per unit of the measure; zeros left out.
+        When infeasible, the prices that prove it.
+    proof : dict
+        ``{"kind": "prices"}`` or ``{"kind": "search", "solver": …, "version": …, "parameters": {…}}``.
+    termination : str
+        Why the search ended: ``"gap"``, ``"optimal"``, ``"stalled"``, ``"time_limit"``, ``"rounds"``,
+        ``"interrupted"``, ``"infeasible"``.
+    rounds : int
+        Completed rounds of improvement; ``solve.rounds`` set to this number repeats the plan on any machine.
+    solve_seconds : float
+    conflict : dict or None
+        When infeasible: ``rules`` (list of sentences), ``relaxations`` (list of sentences, cheapest first),
+        ``accounts`` (account_ids concerned), ``certificate`` (a number > 0 that the prices prove).
+    notices : tuple of str
+    """
+
+    status: Status
+    assignments: pd.DataFrame
+    territories: pd.DataFrame
+    objective: float | None
+    lower_bound: float | None
+    gap: float | None
+    priced_bound: float | None
+    objective_terms: dict[str, float]
+    measures: dict[str, dict[str, float]]
+    prices: dict[str, dict[str, dict[str, float]]]
+    proof: dict[str, Any]
+    termination: str
+    rounds: int
+    solve_seconds: float
+    seed: int
+    conflict: dict[str, Any] | None = None
+    notices: tuple[str, ...] = ()
+    parent: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the two frames, as JSON can hold it: plain types, NaN and infinities as None.
+
+        Returns
+        -------
+        dict
+            Keys are the field names; :meth:`from_dict` reads it back.
+        """
+        return {
+            f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in {"assignments", "territories"}
+        }
+
+    @classmethod
+    def from_dict(
+        cls,
+        record: dict[str, Any],
+        assignments: pd.DataFrame | None = None,
+        territories: pd.DataFrame | None = None,
+    ) -> Plan:
+        """Rebuild a plan from :meth:`to_dict` and its two frames; keys that are no field of a plan are ignored.
+
+        Parameters
+        ----------
+        record : dict
+        assignments, territories : DataFrame, optional
+            Empty frames with the right columns where left out, as in an infeasible plan.
+
+        Raises
+        ------
+        KeyError
+            A field is missing from `record`.
+        """
+        values = {f.name: record[f.name] for f in fields(cls) if f.name not in {"assignments", "territories"}}
+        values["notices"] = tuple(values["notices"])
+        values["measures"] = {
+            measure: {key: math.nan if value is None else value for key, value in numbers.items()}
+            for measure, numbers in values["measures"].items()
+        }
+        return cls(
+            assignments=empty_assignments() if assignments is None else assignments,
+            territories=empty_territories() if territories is None else territories,
+            **values,
+        )
+
+    def summary(self) -> str:
+        """Return what a planner wants to know first, as plain text of at most some thirty lines.
+
+        Status and gap in words, size, objective and bound, the worst deviation of each measure, the territories
+        (worst deviation first), why the search ended, and how many notices there are to read.
+        """
+        lines = _infeasible_lines(self) if self.status == "infeasible" else _plan_lines(self)
+        rounds = f"{self.rounds:,} round{'s' * (self.rounds != 1)} of improvement"
+        lines.append(
+            f"The search took {self.solve_seconds:.1f} s and {rounds}; it ended because {_ENDINGS.get(self.termination, self.termination)}."
+        )
+        if self.notices:
+            lines.append(f"{len(self.notices)} notice{'s' * (len(self.notices) != 1)} about the data.")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def empty_assignments() -> pd.DataFrame:
+    """Return assignments with no rows, as an infeasible plan has them."""
+    frame = pd.DataFrame({column: pd.Series(dtype="str") for column in ASSIGNMENT_COLUMNS})
+    frame.index = pd.Index([], dtype="str", name="account_id")
+    return frame.astype({"travel": np.float64, "moved": np.bool_})
+
+
+def empty_territories() -> pd.DataFrame:
+    """Return territories with no rows, as an infeasible plan has them."""
+    frame = pd.DataFrame({column: pd.Series(dtype="str") for column in TERRITORY_COLUMNS})
+    frame.index = pd.Index([], dtype="str", name="territory_id")
+    return frame.astype({"accounts": np.int64, "travel": np.float64})
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` in types that JSON knows: NumPy scalars unwrapped, tuples as lists, NaN and infinities as None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+
+
+def _percent(fraction: float | None, *, sign: bool = False) -> str:
+    """Return a fraction as a percentage that is never rounded down to a misleading zero."""
+    if fraction is None or math.isnan(fraction):
+        return "–"
+    digits = 2 if fraction == 0 or abs(fraction) >= 1e-4 else 4
+    return f"{100 * fraction:{'+' if sign else ''}.{digits}f} %"
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    proof = "a search" if plan.proof.get("kind") == "search" else "the stored prices"
+    if plan.status == "optimal":
+        headline = "Optimal: no plan that keeps these rules is better."
+    else:
+        headline = (
+            f"Feasible: every rule holds, and the plan is proved within {_percent(plan.gap)} of the best possible."
+        )
+    lines = [
+        headline,
+        f"{len(plan.assignments):,} accounts in {len(plan.territories):,} territories.",
+        f"Objective {_number(plan.objective)}; lower bound {_number(plan.lower_bound)}, proved by {proof};"
+        f" gap {_percent(plan.gap)}.",
+    ]
+    lines += [
+        f"Balance of {measure}: at most {_percent(numbers.get('max_deviation'))} off target."
+        for measure, numbers in plan.measures.items()
+        if math.isfinite(numbers.get("max_deviation", math.nan))
+    ]
+    moved = int(plan.assignments["moved"].sum())
+    if moved:
+        lines.append(f"{moved:,} account{'s change' if moved > 1 else ' changes'} hands.")
+    return [*lines, "", *_territory_table(plan), ""]
+
+
+def _territory_table(plan: Plan) -> list[str]:
+    territories = plan.territories
+    measures = [m for m in plan.measures if f"{m}_deviation" in territories.columns]
+    order = np.arange(len(territories))
+    if measures:
+        deviations = territories[[f"{m}_deviation" for m in measures]].to_numpy(np.float64)
+        order = np.argsort(-np.nan_to_num(np.abs(deviations)).max(axis=1), kind="stable")
+    shown = territories.iloc[order[:_TABLE_LINES]]
+    columns = [
+        ["territory", *shown.index],
+        ["rep", *shown["rep_id"]],
+        ["accounts", *(f"{n:,}" for n in shown["accounts"])],
+        ["travel", *(_number(x) for x in shown["travel"])],
+    ]
+    for measure in measures:
+        columns.append([measure, *(_number(x) for x in shown[measure])])
+        columns.append(["off target", *(_percent(x, sign=True) for x in shown[f"{measure}_deviation"])])
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if position < 2 else cell.rjust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+    if measures:
+        lines.insert(0, "Territories, the worst deviation first:")
+    if len(territories) > _TABLE_LINES:
+        lines.append(f"… and {len(territories) - _TABLE_LINES:,} more")
+    return lines
+
+
+def _infeasible_lines(plan: Plan) -> list[str]:
+    conflict = plan.conflict or {}
+    proof = "by a search" if plan.proof.get("kind") == "search" else "without a search"
+    lines = [f"Infeasible: no plan can keep all the rules (proved {proof})."]
+    if conflict.get("rules"):
+        lines += ["These cannot hold together:", *(f"  - {rule}" for rule in conflict["rules"])]
+    if conflict.get("relaxations"):
+        lines += ["What would make a plan possible, cheapest first:", *(f"  - {r}" for r in conflict["relaxations"])]
+    accounts = conflict.get("accounts") or []
+    if accounts:
+        more = f" … and {len(accounts) - 10:,} more" if len(accounts) > 10 else ""
+        lines.append(f"Accounts concerned: {', '.join(map(str, accounts[:10]))}{more}")
+    return lines

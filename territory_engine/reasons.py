@@ -1,0 +1,146 @@
+"""Why each account goes where it goes: read off the reduced costs of the model, never from a template's guess.
+
+At the plan's prices an account costs territory ``t`` its travel plus its priced load. Where it goes to the nearest rep
+no more need be said; where a nearer rep exists, the price of the load there says why not; and where even the prices
+would send it elsewhere, whole accounts had to fit the limits, and the reason says what that cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from solvers.bounds import Prices, cheapest
+from territory_engine.travel import travel_to
+from territory_engine.wording import distance_unit, measure_label, number, objective_unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from solvers.problem import AssignmentProblem
+    from territory_engine.model import Model
+    from territory_engine.problem import PlanningProblem
+
+
+def assignment_reasons(
+    planning: PlanningProblem, model: Model, assignment: NDArray[np.int32], prices: Prices, travel: NDArray[np.float64]
+) -> list[str]:
+    """Return one sentence per account.
+
+    Parameters
+    ----------
+    planning : PlanningProblem
+    model : Model
+    assignment : ndarray of int32, shape (n_units,)
+    prices : Prices
+    travel : ndarray of float64, shape (n_accounts,)
+        Travel to the assigned rep.
+    """
+    problem = model.problem
+    nearest, least_cost = cheapest(problem, Prices.zero(problem), min(2, problem.n_territories))
+    favourite, least_priced = cheapest(problem, prices)
+    cost = _pair_costs(problem, assignment)
+    sentences = np.full(problem.n_units, "", object)
+    only = (nearest[:, 1] < 0) if nearest.shape[1] > 1 else np.ones(problem.n_units, np.bool_)
+    near = nearest[:, 0]
+    priced = cost + _priced_loads(problem, prices, assignment)
+    tolerance = 1e-6 * np.maximum(1.0, np.abs(priced))
+    is_nearest = cost <= least_cost[:, 0] + tolerance
+    is_favourite = priced <= least_priced[:, 0] + tolerance
+    names = planning.reps.index.to_numpy(object)
+    sentences[is_nearest] = "nearest rep" if planning.config.eligibility is None else "nearest rep who may serve it"
+    for t in range(problem.n_territories):
+        sentences[only & (assignment == t)] = f"only {names[t]} may serve it"
+        sentences[(model.fixed == t) & (assignment == t)] = f"locked to {names[t]}"
+    unit_text, distance = objective_unit(planning), distance_unit(planning)
+    described = np.flatnonzero(~only & (model.fixed < 0) & ~is_nearest)
+    nearer_travel = _travel_to_units(planning, model, near)
+    own_travel = _first_member(model, travel)
+    for i in described:
+        a, b = names[near[i]], names[assignment[i]]
+        saved = cost[i] - least_cost[i, 0]
+        closer = own_travel[i] - nearer_travel[i]
+        lead = f"{a} is {number(closer)} {distance} nearer" if np.isfinite(closer) and closer > 0 else f"{a} costs less"
+        lead += f" (saves {number(saved)} {unit_text})"
+        dearer, why = _priced_difference(planning, model, prices, int(i), int(near[i]), int(assignment[i]))
+        if is_favourite[i] and abs(saved - dearer) <= 1e-3 * max(1.0, abs(saved)):
+            sentences[i] = (
+                f"{lead}; at the limits' prices {a} and {b} are equally good, and whole accounts have to fit the limits"
+            )
+        elif is_favourite[i]:
+            sentences[i] = f"{lead}, but room there is {number(dearer)} dearer than with {b}: {why}"
+        else:
+            c, loss = names[favourite[i, 0]], priced[i] - least_priced[i, 0]
+            sentences[i] = (
+                f"{lead}; whole accounts have to fit the limits, and at their prices {c} would be {number(loss)} {unit_text} cheaper"
+            )
+    # The nearest rep although the prices would rather have it elsewhere: said, because it is what a colleague disputes.
+    for i in np.flatnonzero(~only & (model.fixed < 0) & is_nearest & ~is_favourite):
+        loss = priced[i] - least_priced[i, 0]
+        sentences[i] += (
+            f"; at the limits' prices {names[favourite[i, 0]]} would be {number(loss)} {unit_text} cheaper, but whole accounts have to fit"
+        )
+    reasons = sentences[model.unit_of]
+    if problem.n_units < len(model.unit_of):
+        size = np.bincount(model.unit_of, minlength=problem.n_units)[model.unit_of]
+        reasons = np.array(
+            [f"{r} (with its group of {s})" if s > 1 else r for r, s in zip(reasons, size, strict=True)], object
+        )
+    if planning.travel_table is None:
+        nowhere = np.isnan(travel)
+        # Without a place every rep is as near: only locks, eligibility and limits had a say.
+        plain = "no coordinates and no known postal code: assigned by the other rules"
+        reasons[nowhere] = [f"{plain} ({r})" if r.startswith(("locked", "only")) else plain for r in reasons[nowhere]]
+    return [str(r) for r in reasons]
+
+
+def _pair_costs(problem: AssignmentProblem, assignment: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the cost of every unit in its territory, shape ``(n_units,)``."""
+    return np.concatenate(
+        [block[np.arange(last - first), assignment[first:last]] for first, last, block in problem.blocks()]
+    )
+
+
+def _priced_loads(problem: AssignmentProblem, prices: Prices, territory: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return what the load of every unit costs in the territory given for it, shape ``(n_units,)``."""
+    if problem.pair_loads is None:
+        loads = problem.loads
+    else:
+        loads = problem.pair_loads[:, np.arange(problem.n_units), territory]
+    return np.asarray((prices.net[:, territory] * loads).sum(axis=0))
+
+
+def _priced_difference(
+    planning: PlanningProblem, model: Model, prices: Prices, unit: int, there: int, here: int
+) -> tuple[float, str]:
+    """Return by how much a unit's load is dearer ``there`` than ``here``, and the measures that make it so."""
+    problem = model.problem
+    names, differences = planning.reps.index, []
+    for k, rule in enumerate(model.rules):
+        load_there = problem.loads[k, unit] if problem.pair_loads is None else problem.pair_loads[k, unit, there]
+        load_here = problem.loads[k, unit] if problem.pair_loads is None else problem.pair_loads[k, unit, here]
+        cost_there, cost_here = prices.net[k, there] * load_there, prices.net[k, here] * load_here
+        said = (
+            f"{number(load_there)} {measure_label(rule.measure)} cost {number(cost_there)} with {names[there]}"
+            f" against {number(cost_here)} with {names[here]}"
+        )
+        differences.append((cost_there - cost_here, said))
+    # A measure that makes up less than a hundredth of the difference explains nothing.
+    weight = sum(abs(difference) for difference, _ in differences)
+    parts = [said for difference, said in differences if abs(difference) > 0.01 * weight]
+    mainly = "mainly, " if len(parts) < sum(abs(difference) > 0 for difference, _ in differences) else ""
+    return float(sum(difference for difference, _ in differences)), mainly + "; ".join(parts)
+
+
+def _first_member(model: Model, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the value of each unit's first account, shape ``(n_units,)``; NaN for a group of several."""
+    result = np.full(model.problem.n_units, np.nan)
+    alone = np.bincount(model.unit_of, minlength=model.problem.n_units)[model.unit_of] == 1
+    result[model.unit_of[alone]] = values[alone]
+    return result
+
+
+def _travel_to_units(planning: PlanningProblem, model: Model, territory: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the travel of each unit's account to the rep given for the unit; NaN for a group of several."""
+    return _first_member(model, travel_to(planning, np.maximum(territory, 0)[model.unit_of].astype(np.int64)))

@@ -1,0 +1,164 @@
+"""Numbers, units, proofs and prices in a planner's words: one wording for the report, the map and the workbook."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from territory_engine.plan import Plan
+    from territory_engine.problem import PlanningProblem
+
+_YEAR = re.compile(r"(.*?)(?: (\d{4}))?", re.DOTALL)
+
+
+def number(value: float | None) -> str:
+    """Format a number to about four digits, with thousands separators; a dash where it is unknown."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    decimals = 0 if size >= 100 or size == round(size) else 1 if size >= 10 else 2 if size >= 0.1 else 4
+    text = f"{value:,.{decimals}f}"
+    return text.replace("-", "−") if text.strip("-0.,") else "0"
+
+
+def percent(fraction: float | None, *, signed: bool = False) -> str:
+    """Format a fraction as a percentage, with enough digits to be told from zero; a dash where it is unknown."""
+    if fraction is None or not math.isfinite(fraction):
+        return "–"
+    value = 100 * fraction
+    decimals = 1 if abs(value) >= 1 or value == 0 else 2 if abs(value) >= 0.01 else 4
+    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
+    return f"{text.replace('-', '−')} %"
+
+
+def distance_unit(problem: PlanningProblem) -> str:
+    """Return the unit of one account's travel: ``"km"``, or what the table or the x and y columns are in."""
+    if problem.travel_table is not None:
+        return "cost units"
+    return "km" if problem.config.travel.metric == "haversine" else "map units"
+
+
+def objective_unit(problem: PlanningProblem) -> str:
+    """Return the unit of Σ weight × travel^power: ``"km"``, ``"km²"``, or ``"km-visits"`` with ``weight = "visits"``."""
+    unit = distance_unit(problem) + ("²" if problem.config.travel.power == 2 else "")
+    weight = problem.config.travel.weight
+    if weight is None:
+        return unit
+    noun, _ = _YEAR.fullmatch(measure_label(weight)).groups()  # type: ignore[union-attr]  # it matches any text
+    return f"{unit.removesuffix('s')}-{noun}"
+
+
+def quantity(amount: float, measure: str, comparative: str) -> str:
+    """Return an amount of a measure in words, with ``"more"`` or ``"less"``.
+
+    ``"one more visit"``, ``"one fewer visit (2022)"`` for ``visits_2022``, ``"1,000 more of revenue"``.
+    """
+    noun, year = _YEAR.fullmatch(measure_label(measure)).groups()  # type: ignore[union-attr]  # it matches any text
+    year = f" ({year})" if year else ""
+    if not noun.endswith("s") or noun.endswith("ss"):
+        return f"{number(amount)} {comparative} of {noun}{year}"
+    comparative = "fewer" if comparative == "less" else comparative
+    return f"one {comparative} {noun[:-1]}{year}" if amount == 1 else f"{number(amount)} {comparative} {noun}{year}"
+
+
+def measure_label(measure: str) -> str:
+    """Return a measure as a reader sees it: spaces for underscores, and ``"accounts"`` for ``"count"``."""
+    return "accounts" if measure == "count" else measure.replace("_", " ").strip() or measure
+
+
+def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
+    """Say in one or two sentences how good the plan is and how anyone can check it, or that nothing is proved."""
+    check = "Anyone can check it with `territory-engine audit`."
+    if plan.status == "infeasible":
+        return f"No plan can keep all these rules. {check}"
+    priced = plan.objective_terms.get("disruption", 0.0) > 0
+    verb, less = ("costs", "cost") if priced else ("travels", "travel")
+    what = "travel and disruption together" if priced else "travel"
+    unit = objective_unit(problem)
+    if plan.objective is None or plan.lower_bound is None or plan.gap is None or plan.lower_bound <= 0 < plan.objective:
+        return f"Nothing is proved about how much better a plan could be in {what}; its rules and numbers can be checked. {check}"
+    if plan.proof.get("kind") == "search":
+        solver = " ".join(str(plan.proof[k]) for k in ("solver", "version") if plan.proof.get(k))
+        how = f"an exhaustive search{f' with {solver}' if solver else ''}"
+        check = "Anyone can check its rules with `territory-engine audit`, and repeat the search with `territory-engine audit --rerun`."
+    else:
+        how = "the prices stored with the plan"
+    if plan.status == "optimal":
+        return (
+            f"No plan that keeps these rules can {less} less than this one: {number(plan.objective)} {unit}, proved by {how}. "
+            f"{check}"
+        )
+    above = (plan.objective - plan.lower_bound) / plan.lower_bound if plan.lower_bound > 0 else 0.0
+    return (
+        f"No plan that keeps these rules can {less} less than {number(plan.lower_bound)} {unit}, proved by {how}; "
+        f"this one {verb} {number(plan.objective)}, {percent(above)} more. {check}"
+    )
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one limit costs at the margin.
+
+    Attributes
+    ----------
+    measure, rep_id : str
+    side : {"upper", "lower"}
+        Which limit binds.
+    limit : float
+        Its value, in the measure's unit; NaN where the problem has no such limit.
+    price : float
+        Objective units saved per unit by which the limit is relaxed.
+    saving : float
+        Objective units saved by relaxing the limit by one percent: what the price list is sorted by; NaN without a limit.
+    sentence : str
+    """
+
+    measure: str
+    rep_id: str
+    side: str
+    limit: float
+    price: float
+    saving: float
+    sentence: str
+
+
+def price_list(problem: PlanningProblem, plan: Plan) -> list[Price]:
+    """List what every binding limit costs, dearest first.
+
+    The prices are marginal: they hold for a small change of one limit, not for many at once, and measure the proved
+    bound, from which the plan is at most the gap away.
+    """
+    if plan.status == "infeasible":
+        return []  # there the prices prove a contradiction: they are no amounts of travel
+    unit = objective_unit(problem)
+    rules = {rule.measure: rule for rule in problem.balance_rules()}
+    found: list[Price] = []
+    for measure, by_rep in plan.prices.items():
+        for rep_id, sides in by_rep.items():
+            for side, price in _sides(sides):
+                limit = math.nan
+                if measure in rules and rep_id in problem.reps.index:
+                    place = problem.reps.index.get_loc(rep_id)
+                    limit = float((rules[measure].upper if side == "upper" else rules[measure].lower)[place])
+                saving = price * abs(limit) / 100 if math.isfinite(limit) else math.nan
+                sentence = _price_sentence(measure, rep_id, side, price, unit)
+                found.append(Price(measure, rep_id, side, limit, price, saving, sentence))
+    return sorted(found, key=lambda p: (-(p.saving if math.isfinite(p.saving) else 0.0), p.measure, p.rep_id, p.side))
+
+
+def _price_sentence(measure: str, rep_id: str, side: str, price: float, unit: str) -> str:
+    # A price per dollar is too small to read: quote it per thousand, or whatever power of ten saves a tenth or more.
+    amount = 1.0
+    while price * amount < 0.1 and amount < 1e12:
+        amount *= 10
+    saves = f"would save {number(price * amount)} {unit}."
+    if side == "upper":
+        return f"Room for {quantity(amount, measure, 'more')} at {rep_id} {saves}"
+    return f"Requiring {quantity(amount, measure, 'less')} of {rep_id} {saves}"
+
+
+def _sides(sides: dict[str, float]) -> list[tuple[str, float]]:
+    return [(side, float(sides[side])) for side in ("upper", "lower") if float(sides.get(side, 0.0)) > 0]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from territory_engine.wording import measure_label, number, percent, quantity
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567.8, "1,234,568"), (12.34, "12.3"), (0.5, "0.50"), (0.0123, "0.0123"), (-3.0, "−3"), (0, "0"), (1e-9, "0"), (None, "–"), (math.nan, "–"), (math.inf, "–")],
+)  # fmt: skip
+def test_numbers_keep_about_four_digits(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"), [(0.1, "10.0 %"), (0.0004, "0.04 %"), (0.000012, "0.0012 %"), (0.0, "0.0 %"), (None, "–")]
+)
+def test_small_percentages_are_told_from_zero(fraction, text):
+    assert percent(fraction) == text
+
+
+def test_signed_percentages_show_their_sign():
+    assert percent(0.05, signed=True) == "+5.0 %"
+    assert percent(-0.05, signed=True) == "−5.0 %"
+
+
+@pytest.mark.parametrize(
+    ("amount", "measure", "comparative", "text"),
+    [
+        (1, "visits", "more", "one more visit"),
+        (1, "visits_2022", "less", "one fewer visit (2022)"),
+        (10, "count", "less", "10 fewer accounts"),
+        (1000, "revenue", "more", "1,000 more of revenue"),
+        (1, "business", "less", "1 less of business"),
+    ],
+)
+def test_quantities_read_as_a_planner_would_say_them(amount, measure, comparative, text):
+    assert quantity(amount, measure, comparative) == text
+
+
+def test_measures_are_shown_without_underscores():
+    assert measure_label("revenue_2022") == "revenue 2022"
+    assert measure_label("count") == "accounts"
+    assert measure_label("_") == "_"
