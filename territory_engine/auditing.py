@@ -1,0 +1,258 @@
+"""An audit: every number of a plan recomputed from its own directory, without any solver.
+
+It needs nothing but the plan directory: the inputs as they were read, the configuration and the prices. It shares no
+code with what made the plan. What it proves, it proves for anyone: the rules hold, the objective is what it says, and
+no plan that keeps the rules can be better than the bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from territory_engine.auditing_checks import (
+    Check,
+    StoredPlan,
+    check_assignments,
+    check_identities,
+    check_totals,
+)
+from territory_engine.auditing_proof import check_infeasibility, check_proof
+from territory_engine.auditing_rules import StoredProblem
+from territory_engine.errors import PlanDirectoryError
+
+__all__ = ["AuditReport", "Check", "audit"]
+
+_INPUTS = ("inputs/accounts.parquet", "inputs/reps.parquet")
+_TRAVEL = "inputs/travel.parquet"
+_TABLES = {
+    "assignments.csv": ["account_id", "territory_id", "rep_id", "travel", "previous_rep_id", "moved", "reason"],
+    "territories.csv": ["territory_id", "rep_id", "accounts", "travel"],
+}
+_REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found.
+
+    Attributes
+    ----------
+    folder : str
+        The plan directory.
+    checks : tuple of Check
+        Every check that was made, passed or not.
+    """
+
+    folder: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check holds."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that do not hold."""
+        return tuple(check for check in self.checks if not check.ok)
+
+    def summary(self) -> str:
+        """Return the verdict and one line per check, as plain text."""
+        verdict = "passed" if self.passed else f"FAILED in {len(self.failed)}"
+        width = max((len(check.name) for check in self.checks), default=0)
+        lines = [f"Audit of {self.folder}: {verdict} of {len(self.checks)} checks."]
+        if self.passed:
+            lines = [f"Audit of {self.folder}: all {len(self.checks)} checks passed."]
+        lines += [f"  {'ok  ' if c.ok else 'FAIL'}  {c.name.ljust(width)}  {c.message}" for c in self.checks]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report in types that JSON knows."""
+        return {"folder": self.folder, "passed": self.passed, "checks": [_json(asdict(c)) for c in self.checks]}
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def audit(folder: str | Path) -> AuditReport:
+    """Recheck a plan from its inputs and prices: every rule, every total, the objective, the bound and the files.
+
+    Numbers agree within 1e-6 of the recomputed value (absolute where that is below 1).
+
+    Parameters
+    ----------
+    folder : path
+        A plan directory.
+
+    Returns
+    -------
+    AuditReport
+        ``passed`` is False if a single number is off.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, or so much is missing that nothing can be checked. A file that was merely
+        edited is a failed check instead.
+    """
+    folder = Path(folder)
+    record = _read_json(folder)
+    infeasible = record.get("status") == "infeasible"
+    stored = _read_problem(folder, record)
+    checks = _guarded(folder, _check_record, folder, record, stored)
+    if not all(check.ok for check in checks[1:]):
+        return AuditReport(str(folder), tuple(checks))
+    if infeasible:
+        checks += _guarded(folder, check_infeasibility, stored, record)
+        return AuditReport(str(folder), tuple(checks))
+    assignments, territories = (_read_table(folder, name) for name in _TABLES)
+    identities, rep = check_identities(stored, assignments, territories)
+    checks += identities
+    if rep is None:
+        checks.append(Check("totals", False, "not recomputed, because accounts and reps do not match (above)"))
+    else:
+        plan = StoredPlan(record, assignments, territories, rep)
+        checks += _guarded(folder, check_assignments, stored, plan)
+        checks += _guarded(folder, check_totals, stored, plan)
+    checks += _guarded(folder, check_proof, stored, record)
+    return AuditReport(str(folder), tuple(checks))
+
+
+def _guarded(folder: Path, checks: Callable[..., list[Check]], *arguments: Any) -> list[Check]:
+    try:
+        return checks(*arguments)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise PlanDirectoryError(
+            f"{folder}: plan.json and inputs/ do not fit together ({type(error).__name__}: {error}). {_REMEDY}"
+        ) from error
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / "plan.json"
+    if not path.is_file():
+        if not folder.exists():
+            raise PlanDirectoryError(f"{folder}: there is no such directory. Remedy: check the path.")
+        raise PlanDirectoryError(f"{folder}: not a plan directory, there is no plan.json in it. {_REMEDY}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise PlanDirectoryError(f"{path}: not readable as JSON ({error}). {_REMEDY}") from error
+    if not isinstance(record, dict):
+        raise PlanDirectoryError(f"{path}: found {type(record).__name__}, allowed: a JSON object. {_REMEDY}")
+    wanted = {"status": str, "config": dict, "files": dict, "inputs": list, "proof": dict}
+    wrong = [f"{key!r} is missing or not what it should be" for key, kind in wanted.items()
+             if not isinstance(record.get(key), kind)]  # fmt: skip
+    if str(record.get("status")) not in {"optimal", "feasible", "infeasible"}:
+        wrong.append(f"status is {record.get('status')!r}; allowed: optimal, feasible, infeasible")
+    if wrong:
+        raise PlanDirectoryError(f"{path}: {'; '.join(wrong)}. {_REMEDY}")
+    return record
+
+
+def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
+    config = record["config"]
+    with_table = bool((config.get("travel") or {}).get("table"))
+    names = [*_INPUTS, _TRAVEL] if with_table else list(_INPUTS)
+    frames = []
+    for name in names:
+        try:
+            frames.append(pd.read_parquet(folder / name))
+        except (OSError, ValueError) as error:
+            raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+    return StoredProblem(config, frames[0], frames[1], frames[2] if with_table else None)
+
+
+def _read_table(folder: Path, name: str) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+    lacking = [column for column in _TABLES[name] if column not in table.columns]
+    if lacking:
+        raise PlanDirectoryError(f"{folder / name}: no column {', '.join(lacking)}. {_REMEDY}")
+    return table.set_index(_TABLES[name][0])
+
+
+def _check_record(folder: Path, record: dict[str, Any], stored: StoredProblem) -> list[Check]:
+    return [_check_files(folder, record, stored), _check_configuration(stored, record)]
+
+
+def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) -> Check:
+    """Check that no file changed since the plan was written, and that the record covers every file it rests on."""
+    tables = [] if record["status"] == "infeasible" else list(_TABLES)
+    needed = [*tables, *_INPUTS, *([_TRAVEL] if stored.travel_table is not None else [])]
+    problems = [f"{name}: no SHA-256 in plan.json" for name in needed if name not in record["files"]]
+    for name, expected in record["files"].items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            problems.append(f"{name}: missing")
+        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != expected:
+            problems.append(f"{name}: changed since it was written (expected SHA-256 {expected}, found {found})")
+    # A travel table's rows that say "never" are read and not stored, so it alone may have told more.
+    frames = {"accounts": stored.accounts, "reps": stored.reps}
+    for source in record["inputs"]:
+        frame = frames.get(source.get("role"))
+        if frame is not None and source.get("rows") != len(frame):
+            problems.append(f"inputs, {source['role']}: {source.get('rows')} rows told, {len(frame)} stored")
+    message = "; ".join(problems) or f"{len(record['files'])} files are as they were written"
+    return Check("files", not problems, message)
+
+
+def _check_configuration(stored: StoredProblem, record: dict[str, Any]) -> Check:
+    """Check that every configured rule is one that the audit recomputes; none is passed over in silence."""
+    config = stored.config
+    disruption = stored.section("disruption")
+    beyond = {
+        "territories.centers = 'free'": stored.section("territories").get("centers", "reps") != "reps",
+        "contiguity": bool(config.get("contiguity")),
+        "disruption.max_moved": disruption.get("max_moved") is not None,
+        "disruption.weight": disruption.get("weight") is not None,
+    }
+    problems = [f"{rule} is not audited by this version" for rule, configured in beyond.items() if configured]
+    travel = stored.section("travel")
+    if travel.get("metric", "haversine") not in {"haversine", "euclidean"} or travel.get("power", 1) not in {1, 2}:
+        problems.append(f"travel: unknown metric or power ({travel!r})")
+    needed = _needed_columns(stored)
+    if stored.travel_table is None:
+        # Without a place a rep would be nobody's neighbour and everybody's: its travel would count as nothing.
+        places = stored.reps.reindex(columns=_places(stored))
+        problems += [f"rep {rep!r} has no place" for rep in places.index[places.isna().any(axis=1)]]
+    for name, frame in (("accounts", stored.accounts), ("reps", stored.reps)):
+        problems += [f"{name} has no column {column!r}" for column in needed[name] if column not in frame.columns]
+        problems += [f"{name}: {frame.index[i]!r} twice" for i in np.flatnonzero(frame.index.duplicated())[:5]]
+    seed = stored.section("solve").get("seed", 0)
+    if record.get("seed") != seed:
+        problems.append(f"seed: expected the configured {seed!r}, found {record.get('seed')!r}")
+    return Check("configuration", not problems, "; ".join(problems) or "every configured rule is audited")
+
+
+def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
+    """Return the columns of accounts and reps that the rules name."""
+    travel = stored.section("travel")
+    accounts = [travel.get("weight"), *(stored.section(s).get("column") for s in ("locks", "eligibility", "groups"))]
+    accounts += [stored.section("disruption").get("current")]
+    accounts += [m for m in stored.measures if m != "count" and not stored.depends_on_rep(m)]
+    reps = [stored.section("eligibility").get("reps_column")]
+    for entry in stored.config.get("balance", ()):
+        reps += [entry.get("share"), *(entry.get(k) for k in ("min", "max") if isinstance(entry.get(k), str))]
+    if stored.travel_table is None:
+        accounts, reps = accounts + _places(stored), reps + _places(stored)
+    return {"accounts": [c for c in accounts if c], "reps": [c for c in reps if c]}
+
+
+def _places(stored: StoredProblem) -> list[str]:
+    return ["x", "y"] if stored.section("travel").get("metric") == "euclidean" else ["latitude", "longitude"]
+
+
+def _json(check: dict[str, Any]) -> dict[str, Any]:
+    """Return a check without numbers that JSON cannot hold."""
+    numbers = {key: float(value) if np.isfinite(value) else None for key, value in check["numbers"].items()}
+    return {**check, "numbers": numbers}

@@ -1,0 +1,258 @@
+"""The checks of a plan's proof: its prices, what they prove, the gap, and the claim that nothing is possible."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from territory_engine.auditing_checks import SHOWN, Check, compared, number
+from territory_engine.auditing_rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree
+
+# What a proof of infeasibility must exceed, relative to the terms it is the difference of, so that it is no rounding.
+_CERTIFICATE_MARGIN = 1e-9
+# Pairs of an account and a rep looked at together.
+_PAIRS = 1 << 20
+
+
+def relative_gap(objective: float, lower_bound: float) -> float:
+    """Return ``(objective − lower_bound) / objective``, never below 0; 0 when the objective is 0."""
+    return max(0.0, (objective - lower_bound) / objective) if objective > 0 else 0.0
+
+
+def read_prices(
+    stored: StoredProblem, record: dict[str, Any]
+) -> tuple[Check, NDArray[np.float64], NDArray[np.float64]]:
+    """Check that every price is a number ≥ 0 of a known measure and rep, and 0 where there is no limit to price.
+
+    Returns
+    -------
+    check : Check
+    upper_price, lower_price : ndarray of float64, shape (n_measures, n_reps)
+        λ⁺ and λ⁻; a price that is wrong is left at 0, which proves less but nothing false.
+    """
+    upper = np.zeros((len(stored.measures), len(stored.reps)))
+    lower = np.zeros_like(upper)
+    problems = []
+    prices = record.get("prices")
+    if not isinstance(prices, dict):
+        return Check("prices", False, f"expected a table of measures, found {prices!r}"), upper, lower
+    position = {rep: t for t, rep in enumerate(stored.reps.index)}
+    count = 0
+    for measure, by_rep in prices.items():
+        if measure not in stored.measures:
+            problems.append(f"{measure!r} is no balanced measure")
+            continue
+        k = stored.measures.index(measure)
+        limits = stored.limits(measure)
+        for rep, pair in by_rep.items():
+            for side, value in pair.items():
+                count += 1
+                t = position.get(rep, -1)
+                price = number(pair, side)
+                where = f"{measure}, {rep}, {side}: {value!r}"
+                if t < 0 or side not in {"upper", "lower"}:
+                    problems.append(f"{where}: no such rep or side")
+                elif not (math.isfinite(price) and price >= 0):
+                    problems.append(f"{where}: allowed is a number of 0 or more")
+                elif price > 0 and not math.isfinite((limits.upper if side == "upper" else limits.lower)[t]):
+                    problems.append(f"{where}: there is no {side} limit to price")
+                else:
+                    (upper if side == "upper" else lower)[k, t] = price
+    shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
+    message = shown or f"{count:,} prices of 0 or more, each at a limit that exists"
+    return Check("prices", not problems, message, {"prices": float(count)}), upper, lower
+
+
+def check_proof(stored: StoredProblem, record: dict[str, Any]) -> list[Check]:
+    """Check the prices, the bound they prove, the lower bound, the gap and the status of a plan with assignments."""
+    prices, upper, lower = read_prices(stored, record)
+    proved, _ = stored.bound(upper, lower)
+    # Where all loads of a measure are whole numbers the plan may round its limits to whole numbers: same prices, more
+    # proved. The priced bound itself stays with the limits as written.
+    whole = proved + _whole_gain(stored, (record.get("proof") or {}).get("whole_measures") or [], upper, lower)
+    objective, lower_bound = number(record, "objective"), number(record, "lower_bound")
+    priced = compared(
+        "priced_bound",
+        ["priced_bound"],
+        [number(record, "priced_bound")],
+        [proved],
+        "what the stored prices prove, over every allowed pair",
+    )
+    gap = compared(
+        "gap",
+        ["gap"],
+        [number(record, "gap")],
+        [relative_gap(objective, lower_bound)],
+        "(objective − lower bound) / objective",
+    )
+    return [
+        prices,
+        priced,
+        _check_lower_bound(record, lower_bound, whole, objective),
+        gap,
+        _check_status(record, whole),
+    ]
+
+
+def _margin(value: float) -> float:
+    return TOLERANCE * max(1.0, abs(value))
+
+
+def _check_lower_bound(record: dict[str, Any], lower_bound: float, proved: float, objective: float) -> Check:
+    numbers = {"lower_bound": lower_bound, "priced_bound": proved}
+    kind = (record.get("proof") or {}).get("kind")
+    above = lower_bound - proved
+    if not lower_bound <= objective + _margin(objective):
+        return Check("lower_bound", False, f"{lower_bound!r} is above the objective {objective!r}", numbers)
+    if kind == "prices":
+        ok = bool(agree(lower_bound, proved))
+        message = f"expected what the prices prove, {proved!r}; found {lower_bound!r}"
+        return Check("lower_bound", ok, "what the prices prove" if ok else message, numbers)
+    if kind == "search":
+        missing = [key for key in ("solver", "version", "parameters") if key not in record["proof"]]
+        if missing:
+            return Check("lower_bound", False, f"the proof by search lacks {', '.join(missing)}", numbers)
+        return Check(
+            "lower_bound",
+            above >= -_margin(proved),
+            f"{lower_bound!r}: prices prove {proved!r} of it; the part above that rests on a search, which is not"
+            " repeated here (--rerun repeats it)",
+            numbers,
+        )
+    return Check("lower_bound", False, f"proof kind: expected 'prices' or 'search', found {kind!r}", numbers)
+
+
+def _check_status(record: dict[str, Any], proved: float) -> Check:
+    status = record.get("status")
+    if record.get("conflict") is not None:
+        return Check("status", False, f"{status!r} with a conflict: only an infeasible plan has one")
+    if status == "feasible":
+        return Check("status", True, "feasible: every rule is checked above")
+    objective = number(record, "objective")
+    best = proved if record["proof"].get("kind") == "prices" else number(record, "lower_bound")
+    gap = relative_gap(objective, best)
+    # The margin is for the last digits of the two sums, not for the plan.
+    ok = gap <= 1e-6 * (1 + 1e-3)
+    return Check("status", ok, f"optimal allows a gap of at most 1e-6; the recomputed gap is {gap:.3g}", {"gap": gap})
+
+
+def check_infeasibility(stored: StoredProblem, record: dict[str, Any]) -> list[Check]:
+    """Check the proof that no assignment keeps every rule, and that nothing else is claimed."""
+    prices, upper, lower = read_prices(stored, record)
+    claims = [key for key in ("objective", "lower_bound", "gap", "priced_bound") if record.get(key) is not None]
+    conflict = record.get("conflict")
+    named = isinstance(conflict, dict) and bool(conflict.get("rules"))
+    if claims:
+        message = f"an infeasible plan has no {', '.join(claims)}"
+    elif not named:
+        message = f"expected a conflict with its rules, found {conflict!r}"
+    else:
+        message = "infeasible: the conflict is named, and no objective and no bound are claimed"
+    status = Check("status", named and not claims, message)
+    conflict = conflict if isinstance(conflict, dict) else {}
+    return [prices, status, _check_certificate(stored, record, conflict, upper, lower)]
+
+
+def _check_certificate(
+    stored: StoredProblem,
+    record: dict[str, Any],
+    conflict: dict[str, Any],
+    upper: NDArray[np.float64],
+    lower: NDArray[np.float64],
+) -> Check:
+    name = "infeasibility"
+    best = stored.cheapest(upper - lower, with_cost=False)
+    stuck = stored.accounts.index[np.isinf(best)[stored.unit]]
+    if len(stuck):
+        # No price can say more than this, and no sum is needed to see it.
+        named = [str(a) for a in conflict.get("accounts") or []]
+        wrong = sorted(set(named) - set(stuck)) if not _proves(conflict) else []
+        shown = ", ".join(map(str, stuck[:SHOWN]))
+        if wrong:
+            return Check(
+                name, False, f"accounts {', '.join(wrong[:SHOWN])} are named, but a rep may serve each of them"
+            )
+        return Check(name, True, f"proved directly: no rep may serve {len(stuck):,} accounts ({shown})")
+    proof = record.get("proof") or {}
+    if not _proves(conflict) and proof.get("kind") == "prices":
+        # Neither can a price show that an account fits nowhere whole: prices may split it.
+        oversized = _oversized(stored)
+        if len(oversized):
+            wrong = sorted({str(a) for a in conflict.get("accounts") or []} - set(oversized.astype(str)))
+            shown = ", ".join(map(str, oversized[:SHOWN]))
+            message = f"proved directly: {len(oversized):,} accounts ({shown}) are larger than any allowed rep's limit"
+            if wrong:
+                message = f"accounts {', '.join(wrong[:SHOWN])} are named, but each of them fits some rep's limits"
+            return Check(name, not wrong, message)
+    proved, magnitude = stored.bound(upper, lower, with_cost=False)
+    proved += _whole_gain(stored, proof.get("whole_measures") or [], upper, lower)
+    numbers = {"certificate": proved, "magnitude": magnitude}
+    positive = proved > _CERTIFICATE_MARGIN * magnitude and proved > 0
+    if _proves(conflict) or proof.get("kind") == "prices":
+        found = number(conflict, "certificate")
+        ok = positive and bool(agree(found, proved))
+        return Check(
+            name,
+            ok,
+            f"the prices prove {proved!r} (more than {_CERTIFICATE_MARGIN * magnitude:.3g} is a proof that no"
+            f" assignment keeps every rule); the plan says {found!r}",
+            numbers,
+        )
+    if (record.get("proof") or {}).get("kind") == "search":
+        return Check(
+            name, True, "rests on a search alone, which is not repeated here (--rerun repeats it)", {"searched": 1.0}
+        )
+    return Check(name, False, f"no proof: kind {(record.get('proof') or {}).get('kind')!r}, no certificate", numbers)
+
+
+def _whole_gain(
+    stored: StoredProblem, measures: list[str], upper: NDArray[np.float64], lower: NDArray[np.float64]
+) -> float:
+    """Return what prices prove beyond the limits as written when the limits are rounded to whole numbers.
+
+    Whole loads add up to whole loads, so an upper limit may be rounded down and a lower one up. Measures with a load
+    that is not whole gain nothing.
+    """
+    gain = 0.0
+    for k, measure in enumerate(stored.measures):
+        if measure not in measures or stored.depends_on_rep(measure):
+            continue
+        # A group moves as one: what counts is that its sum is whole.
+        values = np.bincount(stored.unit, stored.values(measure))
+        limits = stored.limits(measure)
+        if np.any(values != np.rint(values)):
+            continue
+        for price, limit, sign in ((upper[k], limits.upper, 1), (lower[k], limits.lower, -1)):
+            at = np.asarray((price > 0) & np.isfinite(limit))
+            slack = LIMIT_SLACK * np.maximum(1.0, np.abs(limit[at]))
+            rounded = sign * np.floor(sign * limit[at] + slack)
+            gain += float((price[at] * sign * (limit[at] - rounded)).sum())
+    return gain
+
+
+def _oversized(stored: StoredProblem) -> NDArray[Any]:
+    """Return the IDs of accounts that no allowed rep has room for, with the group that they stay together with."""
+    measures = [m for m in stored.measures if not stored.depends_on_rep(m)]
+    n_units = stored.unit.max(initial=-1) + 1
+    room = np.ones((n_units, len(stored.reps)), np.bool_)
+    for measure in measures:
+        limit = stored.limits(measure).upper
+        load = np.bincount(stored.unit, stored.values(measure), n_units)
+        room &= load[:, None] <= limit + LIMIT_SLACK * np.maximum(1.0, np.abs(limit))
+    # Units that fit every rep need no look at who is allowed.
+    roomy = np.asarray(room.all(axis=1))
+    rows = np.flatnonzero(~roomy[stored.unit])
+    step = max(1, _PAIRS // max(1, len(stored.reps)))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        np.logical_and.at(room, stored.unit[block], stored.allowed(block, stored.travel(block)))
+    somewhere = np.asarray(room.any(axis=1))
+    return stored.accounts.index.to_numpy()[~somewhere[stored.unit]]
+
+
+def _proves(conflict: dict[str, Any]) -> bool:
+    """Whether the conflict claims a certificate that prices prove."""
+    return conflict.get("certificate") is not None

@@ -1,0 +1,264 @@
+"""A plan as a directory: written whole or not at all, complete, and read back exactly.
+
+The files and their columns are public API. Numbers are written so that reading gives the same double back, and the
+tables are the same bytes for the same plan; only ``plan.json`` holds how long the solve took.
+
+Spreadsheets run text that begins with ``=``, ``+``, ``-``, ``@`` or a tab as a formula. The one free-text column,
+``reason``, is guarded: such a sentence (or one that begins with an apostrophe) gets an apostrophe in front, which
+:func:`read_plan` takes off. IDs are never touched, whatever they begin with: they are keys, and a key changed on the
+way to a CRM or to the audit is a worse accident than a formula in a file that names the planner's own accounts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from territory_engine import __version__
+from territory_engine.config import Config
+from territory_engine.errors import PlanDirectoryError
+from territory_engine.plan import ASSIGNMENT_COLUMNS, Plan
+from territory_engine.problem import PlanningProblem, Source
+from territory_engine.publishing import check_destination, publishing
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+__all__ = ["check_destination", "publishing", "read_plan", "seal", "write_plan_files"]
+
+_STORED = {
+    "accounts": "inputs/accounts.parquet",
+    "reps": "inputs/reps.parquet",
+    "travel": "inputs/travel.parquet",
+    "background": "inputs/background.gpkg",
+    "config": "inputs/config.toml",
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "'")
+
+
+def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -> None:
+    """Write ``assignments.csv``, ``territories.csv``, ``plan.json`` and ``inputs/`` into an existing folder.
+
+    An infeasible plan has no assignments: then only ``plan.json``, with the conflict and the prices that prove it,
+    and ``inputs/`` are written.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+    folder : path
+        Usually the temporary folder that :func:`publishing` yields.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder cannot be written to.
+    """
+    folder = Path(folder)
+    try:
+        (folder / "inputs").mkdir(parents=True, exist_ok=True)
+        written = _write_inputs(problem, folder)
+        if plan.status != "infeasible":
+            _write_tables(plan, folder)
+            written = ["assignments.csv", "territories.csv", *written]
+        record = plan.to_dict()
+        record |= {
+            "config": problem.config.model_dump(mode="json", exclude_none=True),
+            "inputs": [
+                {"role": s.role, "path": s.path, "sha256": s.sha256, "rows": s.rows, "stored": _stored(s.role, written)}
+                for s in problem.sources
+            ],
+            "data_notices": list(problem.notices),
+            "files": {name: _sha256(folder / name) for name in written},
+            "engine_version": __version__,
+        }
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (folder / "plan.json").write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise PlanDirectoryError(f"{folder}: the plan cannot be written ({error.strerror or error})") from error
+
+
+def seal(folder: str | Path) -> None:
+    """Add to ``plan.json`` the SHA-256 of every file that was put beside it since: the map, the report, the workbook."""
+    folder = Path(folder)
+    path = folder / "plan.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    others = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != "plan.json")
+    record["files"] |= {name: _sha256(folder / name) for name in others if name not in record["files"]}
+    path.write_text(
+        json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8", newline="\n"
+    )
+
+
+def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
+    """Read a plan directory back: the problem as it was solved, and the plan.
+
+    Everything comes back as it was written, except ``problem.base_dir``, which is the plan's own ``inputs`` folder:
+    a plan directory may have been moved or mailed, and the original files are not needed.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    problem : PlanningProblem
+    plan : Plan
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, files are missing or unreadable, or a file was edited after it was written.
+        Every such file is listed.
+    """
+    folder = Path(folder)
+    record = _read_record(folder)
+    try:
+        _check_files(folder, record)
+        config = Config.model_validate_json(json.dumps(record["config"]))
+        problem = PlanningProblem(
+            config=config,
+            accounts=pd.read_parquet(folder / _STORED["accounts"]),
+            reps=pd.read_parquet(folder / _STORED["reps"]),
+            travel_table=_read_if_stored(folder, record, "travel"),
+            background=_read_background(folder, record),
+            sources=tuple(Source(s["role"], s["path"], s["sha256"], s["rows"]) for s in record["inputs"]),
+            notices=tuple(record["data_notices"]),
+            base_dir=folder / "inputs",
+        )
+        if record["status"] == "infeasible":
+            return problem, Plan.from_dict(record)
+        assignments, territories = _read_tables(folder)
+        return problem, Plan.from_dict(record, assignments, territories)
+    except KeyError as error:
+        raise PlanDirectoryError(f"{folder / 'plan.json'}: the key {error} is missing. {_REMEDY}") from error
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        # pydantic's, pandas' and Arrow's own errors derive from these.
+        raise PlanDirectoryError(f"{folder}: the plan cannot be read ({error}). {_REMEDY}") from error
+
+
+_REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
+
+
+def _stored(role: str, written: list[str]) -> str | None:
+    name = _STORED.get(role)
+    return name if name in written else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_inputs(problem: PlanningProblem, folder: Path) -> list[str]:
+    """Write the inputs as they were read; returns the names written, relative to `folder`."""
+    frames = {"accounts": problem.accounts, "reps": problem.reps, "travel": problem.travel_table}
+    written = []
+    for role, frame in frames.items():
+        if frame is not None:
+            _storable(frame).to_parquet(folder / _STORED[role])
+            written.append(_STORED[role])
+    if problem.background is not None:
+        # A background column of the planner's may be called "fid"; GeoPackage's own key must not clash with it.
+        problem.background.to_file(
+            folder / _STORED["background"], driver="GPKG", layer="background", FID="territory_engine_fid"
+        )
+        written.append(_STORED["background"])
+    for source in problem.sources:
+        original = problem.base_dir / source.path
+        if source.role == "config" and original.is_file() and _sha256(original) == source.sha256:
+            shutil.copyfile(original, folder / _STORED["config"])
+            written.append(_STORED["config"])
+    return written
+
+
+def _storable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with columns of mixed Python objects as text; Parquet holds one type per column."""
+    mixed = {
+        column: frame[column].map(lambda value: "" if value is None or value is pd.NA else str(value))
+        for column in frame.columns
+        if frame[column].dtype == object and pd.api.types.infer_dtype(frame[column], skipna=False) != "string"
+    }
+    return frame.assign(**mixed) if mixed else frame
+
+
+def _write_tables(plan: Plan, folder: Path) -> None:
+    # A reason is one sentence on one line; a stray line break would make two rows of it in naive readers.
+    reason = plan.assignments["reason"].astype("str").str.replace(r"[\r\n]+", " ", regex=True)
+    guarded = reason.where(~reason.str.startswith(_FORMULA), "'" + reason)
+    moved = np.where(plan.assignments["moved"].to_numpy(np.bool_), "true", "false")
+    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=guarded)
+    assignments.to_csv(folder / "assignments.csv", index_label="account_id", lineterminator="\n")
+    plan.territories.to_csv(folder / "territories.csv", index_label="territory_id", lineterminator="\n")
+
+
+def _read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def read(name: str, key: str) -> pd.DataFrame:
+        # Not index_col: some versions of pandas make numbers of an index of digits, and leading zeros are lost.
+        return pd.read_csv(folder / name, dtype=str, keep_default_na=False).set_index(key)
+
+    assignments = read("assignments.csv", "account_id")
+    reason = assignments["reason"]
+    assignments = assignments.assign(
+        travel=_floats(assignments["travel"]),
+        moved=(assignments["moved"] == "true").to_numpy(np.bool_),
+        reason=reason.where(~reason.str.startswith("'"), reason.str.slice(1)),
+    )
+    territories = read("territories.csv", "territory_id")
+    numbers = {c: _floats(territories[c]) for c in territories.columns if c != "rep_id"}
+    return assignments, territories.assign(**numbers).astype({"accounts": np.int64})
+
+
+def _floats(text: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the doubles that were written, to the last bit; a blank is NaN."""
+    return np.array([float(cell) if cell else np.nan for cell in text], dtype=np.float64)
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    path = folder / "plan.json"
+    if not path.is_file():
+        if not folder.exists():
+            raise PlanDirectoryError(f"{folder}: there is no such directory. Remedy: check the path.")
+        raise PlanDirectoryError(f"{folder}: not a plan directory, there is no plan.json in it. {_REMEDY}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise PlanDirectoryError(f"{path}: not readable as JSON ({error}). {_REMEDY}") from error
+    if not isinstance(record, dict):
+        raise PlanDirectoryError(f"{path}: found {type(record).__name__}, allowed: a JSON object. {_REMEDY}")
+    return record
+
+
+def _check_files(folder: Path, record: dict[str, Any]) -> None:
+    files = record["files"]
+    tables = [] if record["status"] == "infeasible" else ["assignments.csv", "territories.csv"]
+    required = [*tables, _STORED["accounts"], _STORED["reps"]]
+    wrong = [f"{name}: no SHA-256 in plan.json" for name in required if name not in files]
+    for name, expected in files.items():
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts:
+            wrong.append(f"{name}: lies outside the plan directory")
+        elif not (folder / name).is_file():
+            wrong.append(f"{name}: missing")
+        elif _sha256(folder / name) != expected:
+            wrong.append(f"{name}: changed since the plan was written (its SHA-256 does not match plan.json)")
+    if wrong:
+        raise PlanDirectoryError(f"{folder}: {'; '.join(wrong)}. {_REMEDY}")
+
+
+def _read_if_stored(folder: Path, record: dict[str, Any], role: str) -> pd.DataFrame | None:
+    return pd.read_parquet(folder / _STORED[role]) if _STORED[role] in record["files"] else None
+
+
+def _read_background(folder: Path, record: dict[str, Any]) -> gpd.GeoDataFrame | None:
+    if _STORED["background"] not in record["files"]:
+        return None
+    import geopandas as gpd
+
+    return cast("gpd.GeoDataFrame", gpd.read_file(folder / _STORED["background"]))

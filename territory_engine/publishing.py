@@ -1,0 +1,189 @@
+"""Directories that appear whole or not at all.
+
+A plan is written into a temporary sibling of its destination and moved there in one step, so a reader sees the old
+plan or the new one, never half of either.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from territory_engine.errors import PlanDirectoryError
+
+# Linux's renameat2(2); not in Python's os module.
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
+
+
+PLAN_FILES = frozenset(
+    {
+        "assignments.csv",
+        "territories.csv",
+        "territories.geojson",
+        "plan.json",
+        "plan.xlsx",
+        "map.html",
+        "report.html",
+        "inputs",
+    }
+)
+"""What a plan directory holds; anything else in it is somebody's own and is never deleted."""
+
+
+def check_destination(out: str | Path, *, replace: bool = False) -> None:
+    """Refuse a destination that :func:`publishing` would refuse, before any work is done for it.
+
+    Parameters
+    ----------
+    out : path
+    replace : bool
+        Whether an existing plan directory (or an empty one) may be replaced.
+
+    Raises
+    ------
+    PlanDirectoryError
+        `out` exists and `replace` is False; or it is a symbolic link, a file, or a folder that holds something other
+        than a plan; or its parent is not a folder.
+    """
+    target = Path(out).absolute()
+    if target.name in {"", ".."}:
+        raise PlanDirectoryError(f"{out}: not a name for a plan directory. Remedy: give a folder of its own")
+    if target.is_symlink():
+        raise PlanDirectoryError(
+            f"{out}: a symbolic link, which is never followed. Remedy: give the folder it points to, or remove it"
+        )
+    existing = next(p for p in target.parents if p.exists() or p.is_symlink())
+    if not existing.is_dir():
+        raise PlanDirectoryError(f"{out}: {existing} is not a folder. Remedy: give another destination")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise PlanDirectoryError(f"{out}: a file with this name exists. Remedy: give another destination")
+    if not replace:
+        raise PlanDirectoryError(f"{out}: exists already. Remedy: give another destination, or --replace")
+    if not (target / "plan.json").is_file() and any(target.iterdir()):
+        raise PlanDirectoryError(
+            f"{out}: not replaced, because it is no plan directory: it holds files but no plan.json."
+            " Remedy: give another destination, or empty the folder first"
+        )
+    foreign = sorted({path.name for path in target.iterdir()} - PLAN_FILES)
+    if foreign:
+        raise PlanDirectoryError(
+            f"{out}: not replaced, because it also holds what is no part of a plan and would be lost:"
+            f" {', '.join(foreign[:5])}{' and more' if len(foreign) > 5 else ''}."
+            " Remedy: move that elsewhere, or give another destination"
+        )
+
+
+@contextmanager
+def publishing(out: str | Path, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder beside `out`; when the block ends well, it becomes `out` in one step.
+
+    An error or an interruption inside the block removes the temporary folder and leaves `out` as it was. With
+    `replace`, the old directory is swapped for the new one atomically where the system can (Linux), otherwise by two
+    renames, and is deleted afterwards.
+
+    Parameters
+    ----------
+    out : path
+        The destination. Missing parents are created (and removed again if nothing is published).
+    replace : bool
+        Whether an existing plan directory may be replaced.
+
+    Yields
+    ------
+    Path
+        An empty folder to write into.
+
+    Raises
+    ------
+    PlanDirectoryError
+        On entry, as :func:`check_destination`; or at the end, if the folder cannot be moved into place.
+    """
+    check_destination(out, replace=replace)
+    target = Path(out).absolute()
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(6)}.partial"
+    created = [parent for parent in target.parents if not parent.exists()]
+    try:
+        try:
+            temporary.mkdir(parents=True)
+        except OSError as error:
+            raise PlanDirectoryError(f"{out}: cannot be created ({error.strerror})") from error
+        yield temporary
+        check_destination(out, replace=replace)
+        try:
+            _flush(temporary / "plan.json")
+            _move_into_place(temporary, target)
+        except OSError as error:
+            raise PlanDirectoryError(f"{out}: cannot be moved into place ({error.strerror})") from error
+    finally:
+        # Before the move this is the unfinished plan; after a swap it is the old one. Either way it has to go.
+        _remove(temporary)
+        for parent in created:
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _flush(path: Path) -> None:
+    """Have the record on the disk before its directory takes the final name."""
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _remove(folder: Path) -> None:
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        warnings.warn(f"{folder} could not be deleted ({error}); it is safe to delete by hand", stacklevel=3)
+
+
+def _move_into_place(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        if not _renameat2(temporary, target, _RENAME_NOREPLACE):
+            temporary.rename(target)
+        return
+    if _renameat2(temporary, target, _RENAME_EXCHANGE):
+        return
+    aside = target.parent / f".{target.name}.{secrets.token_hex(6)}.old"
+    target.rename(aside)
+    try:
+        temporary.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    _remove(aside)
+
+
+def _renameat2(source: Path, target: Path, flag: int) -> bool:
+    """Rename with one of Linux's flags; False where the system or the file system does not know it.
+
+    Raises
+    ------
+    OSError
+        The rename was refused for another reason.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is None:
+        return False
+    if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), ctypes.c_uint(flag)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _UNSUPPORTED:
+        return False
+    raise OSError(code, os.strerror(code), str(target))
