@@ -1,0 +1,188 @@
+"""Small plans to draw: accounts around reps, each with the nearest one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from territory_engine.config import Config
+from territory_engine.plan import Plan
+from territory_engine.problem import PlanningProblem, Source
+
+
+def build_problem(
+    longitude: Any,
+    latitude: Any,
+    reps: dict[str, tuple[float, float]],
+    *,
+    names: list[str] | None = None,
+    planar: bool = False,
+    config: dict[str, Any] | None = None,
+    background: Any = None,
+    extra: dict[str, Any] | None = None,
+) -> PlanningProblem:
+    columns = ("x", "y") if planar else ("longitude", "latitude")
+    n = len(longitude)
+    accounts = pd.DataFrame(
+        {
+            "name": names or [f"Account {i}" for i in range(n)],
+            columns[0]: np.asarray(longitude, dtype=float),
+            columns[1]: np.asarray(latitude, dtype=float),
+            "visits": 1.0 + np.arange(n) % 5,
+            "revenue": 1000.0 + 10 * np.arange(n),
+            **(extra or {}),
+        },
+        index=pd.Index([f"A{i:04d}" for i in range(n)], name="account_id"),
+    )
+    accounts["location_source"] = np.where(accounts[columns[0]].isna(), "none", "given")
+    accounts["location_precision_km"] = 0.0
+    homes = pd.DataFrame(
+        {
+            "name": [f"Rep {r}" for r in reps],
+            columns[0]: [p[0] for p in reps.values()],
+            columns[1]: [p[1] for p in reps.values()],
+        },
+        index=pd.Index(list(reps), name="rep_id"),
+    )
+    settings: dict[str, Any] = {
+        "data": {"accounts": "accounts.csv", "reps": "reps.csv"},
+        "balance": ({"measure": "visits", "tolerance": 0.2},),
+        "travel": {"weight": "visits", "metric": "euclidean" if planar else "haversine"},
+    }
+    settings.update(config or {})
+    return PlanningProblem(
+        Config.model_validate(settings),
+        accounts,
+        homes,
+        background=background,
+        sources=(Source("accounts", "accounts.csv", "ab" * 32, n),),
+        notices=("3 accounts were placed by their postal code.",),
+    )
+
+
+def build_plan(problem: PlanningProblem, **changes: Any) -> Plan:
+    planar = problem.config.travel.metric == "euclidean"
+    columns = ["x", "y"] if planar else ["longitude", "latitude"]
+    here = problem.accounts[columns].to_numpy(float)
+    home = problem.reps[columns].to_numpy(float)
+    away = np.hypot(here[:, None, 0] - home[None, :, 0], here[:, None, 1] - home[None, :, 1])
+    away = np.where(np.isnan(away), 0.0, away) + np.arange(len(home)) * 1e-12
+    pick = away.argmin(axis=1) if len(here) else np.zeros(0, dtype=int)
+    travel = np.where(np.isnan(here[:, 0]), np.nan, away[np.arange(len(here)), pick] * (1 if planar else 100))
+    rep = problem.reps.index.to_numpy()[pick]
+    current = problem.config.disruption.current if problem.config.disruption else None
+    previous = problem.accounts[current].to_numpy() if current else np.full(len(here), "")
+    assignments = pd.DataFrame(
+        {
+            "territory_id": rep,
+            "rep_id": rep,
+            "travel": travel,
+            "previous_rep_id": previous,
+            "moved": (previous != rep) & (previous != ""),
+            "reason": [f"{r} is the nearest rep, {t:.1f} km away." for r, t in zip(rep, travel, strict=True)],
+        },
+        index=problem.accounts.index,
+    )
+    n_reps = len(problem.reps)
+    territories = pd.DataFrame(
+        {
+            "rep_id": problem.reps.index.to_numpy(),
+            "accounts": np.bincount(pick, minlength=n_reps),
+            "travel": np.bincount(pick, np.nan_to_num(travel) * problem.weights(), minlength=n_reps),
+        },
+        index=pd.Index(problem.reps.index, name="territory_id"),
+    )
+    measures = {}
+    for rule in problem.balance_rules():
+        load = np.bincount(pick, problem.measure_values(rule.measure), minlength=n_reps)
+        territories[rule.measure] = load
+        territories[f"{rule.measure}_target"] = rule.target
+        territories[f"{rule.measure}_deviation"] = load / rule.target - 1
+        measures[rule.measure] = {
+            "max_deviation": float(np.abs(load / rule.target - 1).max()),
+            "total": float(load.sum()),
+        }
+    objective = float(territories["travel"].sum())
+    values: dict[str, Any] = {
+        "status": "feasible",
+        "assignments": assignments,
+        "territories": territories,
+        "objective": objective,
+        "lower_bound": objective * 0.9996,
+        "gap": 0.0004,
+        "priced_bound": objective * 0.9996,
+        "objective_terms": {"travel": objective},
+        "measures": measures,
+        "prices": {"visits": {str(problem.reps.index[0]): {"upper": 0.8}}},
+        "proof": {"kind": "prices"},
+        "termination": "gap",
+        "rounds": 3,
+        "solve_seconds": 1.5,
+        "seed": 0,
+    }
+    values.update(changes)
+    return Plan(**values)
+
+
+def build_infeasible(problem: PlanningProblem) -> Plan:
+    plan = build_plan(problem)
+    return Plan(
+        status="infeasible",
+        assignments=plan.assignments.iloc[:0],
+        territories=plan.territories.iloc[:0],
+        objective=None,
+        lower_bound=None,
+        gap=None,
+        priced_bound=None,
+        objective_terms={},
+        measures={},
+        prices={},
+        proof={"kind": "prices"},
+        termination="infeasible",
+        rounds=0,
+        solve_seconds=0.1,
+        seed=0,
+        conflict={
+            "rules": ["Accounts locked to R1 need 6,120 visits; R1's limit is 5,771 <b>."],
+            "relaxations": ["A tolerance of 13 % on visits."],
+            "accounts": ["A0001"],
+            "certificate": 1.0,
+        },
+    )
+
+
+@pytest.fixture(name="build_problem")
+def _build_problem() -> Callable[..., PlanningProblem]:
+    return build_problem
+
+
+@pytest.fixture(name="build_plan")
+def _build_plan() -> Callable[..., Plan]:
+    return build_plan
+
+
+@pytest.fixture(name="build_infeasible")
+def _build_infeasible() -> Callable[..., Plan]:
+    return build_infeasible
+
+
+@pytest.fixture
+def midwest() -> PlanningProblem:
+    """300 accounts and 5 reps, with today's owners and a tile layer configured."""
+    rng = np.random.default_rng(0)
+    reps = {"R1": (-93.0, 41.0), "R2": (-91.0, 42.0), "R3": (-95.0, 42.5), "R4": (-92.5, 43.0), "R5": (-94.5, 40.8)}
+    owner = np.array([*reps, "", "GONE"])[rng.integers(0, 7, 300)]
+    return build_problem(
+        rng.uniform(-96, -90, 300),
+        rng.uniform(40.5, 43.5, 300),
+        reps,
+        extra={"owner": owner},
+        config={
+            "disruption": {"current": "owner"},
+            "map": {"tiles": "https://{s}.tiles.example.org/{z}/{x}/{y}.png", "attribution": "<b>Tiles</b>"},
+        },
+    )
