@@ -1,0 +1,213 @@
+"""The command line: ``territory-engine plan`` and ``territory-engine audit``.
+
+Nothing heavy is imported until a command runs: ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from territory_engine import __version__
+from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
+
+if TYPE_CHECKING:
+    from territory_engine.app.rerun import Rerun
+    from territory_engine.auditing import AuditReport
+    from territory_engine.plan import Plan
+    from territory_engine.problem import PlanningProblem
+
+# Plain help: rich's panels cost 0.15 s of import at every call and break up long lines in logs.
+app = typer.Typer(
+    name="territory-engine",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an unexpected error.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        tell(f"territory-engine {__version__}")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def territory_engine(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Balanced sales territories, with a proof for every plan.
+
+    Exit codes: 0 done; 2 bad input or usage; 3 proved infeasible; 4 no plan found in time; 130 interrupted.
+    """
+
+
+def _positive_seconds(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter("must be a number of seconds above 0.")
+    return value
+
+
+@app.command()
+def plan(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The configuration file.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The plan directory to write.", show_default=False)],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Swap an existing plan directory for the new one.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit", metavar="S", callback=_positive_seconds, help="Seconds, instead of solve.time_limit_s."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Instead of solve.seed.")
+    ] = None,
+    traceback: Traceback = False,
+) -> None:
+    """Solve, and write a plan directory.
+
+    It holds the tables, the proof, the inputs, a map, a report and a workbook.
+
+    Ctrl-C ends the search and writes the best plan so far; a second Ctrl-C aborts.
+    """
+    from territory_engine.app.interruption import Interruption
+    from territory_engine.app.progress import progress_display
+    from territory_engine.app.writing import write_plan_directory
+    from territory_engine.publishing import check_destination
+
+    display = progress_display(quiet=quiet)
+    with Interruption(display.stopping) as interruption, answering(interruption=interruption, traceback=traceback):
+        # Before loading and solving: nobody should wait a minute to be told that the directory exists.
+        check_destination(out, replace=replace)
+        with display:
+            display.stage("reading the data")
+            from territory_engine.loading import load
+
+            problem = _with_overrides(load(config), time_limit, seed)
+            display.aim(problem.config.solve.gap)
+            display.stage("starting the search")
+            from territory_engine.planner import solve
+
+            interruption.graceful = True
+            found = solve(problem, on_progress=display.solving, should_stop=lambda: interruption.requested)
+            write_plan_directory(problem, found, out, replace=replace, on_stage=display.stage)
+        _tell_outcome(found, out, (*problem.notices, *found.notices), quiet=quiet)
+
+
+def _with_overrides(problem: PlanningProblem, time_limit: float | None, seed: int | None) -> PlanningProblem:
+    """Put the command line's word over the file's, so that the plan directory records what was really used."""
+    import dataclasses
+
+    changes = {"time_limit_s": time_limit, "seed": seed}
+    solve = problem.config.solve.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    return dataclasses.replace(problem, config=problem.config.model_copy(update={"solve": solve}))
+
+
+_NOTICES_SHOWN = 8
+
+
+def _tell_outcome(found: Plan, out: Path, notices: tuple[str, ...], *, quiet: bool) -> None:
+    if found.status == "infeasible":
+        tell(_infeasible_text(found, out), error=True)
+        raise typer.Exit(INFEASIBLE)
+    if not quiet:
+        tell(found.summary())
+        if notices:
+            tell("\nAbout the data:")
+            for notice in notices[:_NOTICES_SHOWN]:
+                tell(f"- {notice}")
+            if len(notices) > _NOTICES_SHOWN:
+                tell(f"- and {len(notices) - _NOTICES_SHOWN} more in {out / 'report.html'}")
+        tell(f"\nWritten to {out}: open {out / 'map.html'} and {out / 'report.html'} in a browser.")
+    if found.termination == "interrupted":
+        tell(f"Interrupted: the best plan so far is in {out}, marked {found.status!r}.", error=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _infeasible_text(found: Plan, out: Path) -> str:
+    conflict = found.conflict or {}
+    lines = ["Proved infeasible: no assignment keeps every rule.", "These rules cannot hold together:"]
+    lines += [f"  {rule}" for rule in conflict.get("rules", ())]
+    relaxations = list(conflict.get("relaxations", ()))
+    if relaxations:
+        lines += ["What would make a plan possible, cheapest first:", *(f"  {text}" for text in relaxations)]
+    else:
+        lines.append("No relaxation of a single rule was found that makes a plan possible.")
+    return "\n".join([*lines, f"The proof is in {out / 'plan.json'}."])
+
+
+@app.command()
+def audit(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A plan directory.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print every check as JSON.")] = False,
+    again: Annotated[
+        bool, typer.Option("--rerun", help="Also repeat the search from the stored inputs, and compare the results.")
+    ] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Recheck a plan from its inputs, without any solver.
+
+    Every rule, the objective and the bound are computed again.
+
+    Exits 0 when every check holds and 2 when one does not.
+    """
+    from territory_engine.app.interruption import Interruption
+    from territory_engine.app.progress import progress_display
+
+    display = progress_display(quiet=as_json)
+    with Interruption() as interruption, answering(interruption=interruption, traceback=traceback):
+        from territory_engine.auditing import audit as recheck
+
+        report = recheck(folder)
+        repetition = None
+        if again and report.passed:
+            from territory_engine.app.rerun import rerun
+
+            with display:
+                display.stage("repeating the search")
+                repetition = rerun(folder, on_progress=display.solving)
+        if as_json:
+            tell(_audit_as_json(report, repetition))
+        else:
+            tell(report.summary())
+            if repetition is not None:
+                tell(repetition.summary())
+        failures = [f"{check.name}: {check.message}" for check in report.failed]
+        if repetition is not None and not repetition.passed:
+            failures.append("the search, repeated, did not give the stored plan")
+        if failures:
+            tell("\n".join([f"{folder} does not check out:", *(f"  {text}" for text in failures)]), error=True)
+            raise typer.Exit(BAD_INPUT)
+
+
+def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
+    import dataclasses
+    import json
+
+    answer = report.to_dict()
+    if repetition is not None:
+        answer["rerun"] = {**dataclasses.asdict(repetition), "passed": repetition.passed}
+    return json.dumps(answer, indent=2)
+
+
+def main() -> None:
+    """Run the command line; the console script's entry point."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        # Before a command has set up its own answer to Ctrl-C there is nothing to save.
+        import sys
+
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)

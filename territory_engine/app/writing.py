@@ -1,0 +1,162 @@
+"""Everything a planner opens, written into one directory that appears whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from territory_engine.errors import PlanDirectoryError
+
+if TYPE_CHECKING:
+    from territory_engine.plan import Plan
+    from territory_engine.problem import PlanningProblem
+
+# Below this many accounts the workbook takes less time than starting a process to write it.
+WORKBOOK_PROCESS_FROM = 10_000
+
+# What a file system says when it will not take a plan; any other OSError is a fault of ours and stays one.
+_REFUSALS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+CANNOT_WRITE = 74  # exit status of the workbook's process when the file system refuses (EX_IOERR)
+
+
+def write_plan_directory(
+    problem: PlanningProblem,
+    plan: Plan,
+    out: str | Path,
+    *,
+    replace: bool = False,
+    on_stage: Callable[[str], None] | None = None,
+) -> Path:
+    """Write the plan directory: tables, ``plan.json``, inputs, shapes, map, report and workbook.
+
+    An infeasible plan has no assignments: it gets ``plan.json``, the inputs and the report.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+        A plan of this problem.
+    out : path
+        The directory. It appears whole or not at all.
+    replace : bool
+        Whether an existing plan directory may be swapped for the new one.
+    on_stage : callable, optional
+        Told in words what is being written.
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    PlanDirectoryError
+        ``out`` exists and may not be replaced, or cannot be written.
+    """
+    from territory_engine.plan_directory import seal, write_plan_files
+    from territory_engine.publishing import publishing
+
+    stage: Callable[[str], None] = on_stage or (lambda words: None)
+    out = Path(out)
+    try:
+        with publishing(out, replace) as folder:
+            if plan.status == "infeasible":
+                from maps import write_report
+
+                write_plan_files(problem, plan, folder)
+                write_report(problem, plan, folder / "report.html")
+                seal(folder)
+                return out
+            with _writing_workbook(problem, plan, folder / "plan.xlsx"):
+                stage("writing the tables and the inputs")
+                write_plan_files(problem, plan, folder)
+                stage("drawing the territories")
+                # Imported here: a second of work that the workbook's process need not wait for.
+                from maps import territory_shapes, write_geojson, write_map, write_report
+
+                shapes = territory_shapes(problem, plan)
+                write_geojson(shapes, folder / "territories.geojson")
+                stage("drawing the map")
+                write_map(problem, plan, folder / "map.html", shapes=shapes)
+                stage("writing the report")
+                write_report(problem, plan, folder / "report.html")
+                stage("finishing the workbook")
+            seal(folder)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise PlanDirectoryError(
+            f"{out}: the plan directory cannot be written: {error.strerror}. Remedy: choose another --out, or make room"
+        ) from error
+    return out
+
+
+@contextmanager
+def _writing_workbook(problem: PlanningProblem, plan: Plan, path: Path) -> Iterator[None]:
+    """Write the workbook beside whatever the body does, and be done with it when the body is.
+
+    A large workbook takes as long as all the other files together and is pure Python, so it has a process of its own.
+    That process is started afresh rather than forked: by now this one has threads of OR-Tools and Arrow, whose locks a
+    fork would copy in whatever state they are. The plan goes to it through a pipe, so nothing is written twice.
+    """
+    if len(plan.assignments) < WORKBOOK_PROCESS_FROM or not sys.executable or getattr(sys, "frozen", False):
+        from territory_engine.workbook import write_workbook
+
+        yield
+        write_workbook(problem, plan, path)
+        return
+
+    command = [sys.executable, "-P", "-m", "territory_engine.app.workbook_process", str(path.resolve())]
+    # The child must find the very packages that are running here, however they came to be importable.
+    search_path = os.pathsep.join(str(Path(entry or ".").resolve()) for entry in sys.path)
+    environment = {**os.environ, "PYTHONPATH": search_path}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as child:
+        try:
+            _send(problem, plan, child)
+            yield
+            # stdin is closed already; communicate would try to flush it.
+            child.stdin = None
+            _, complaint = child.communicate()
+        except BaseException:
+            child.kill()
+            raise
+    _raise_for(child.returncode, complaint.decode(errors="replace").strip(), path)
+
+
+def _send(problem: PlanningProblem, plan: Plan, child: subprocess.Popen[bytes]) -> None:
+    assert child.stdin is not None  # opened as a pipe
+    # The background is for the map alone, and reading it would make the child import geopandas.
+    try:
+        with child.stdin as pipe:
+            pickle.dump((dataclasses.replace(problem, background=None), plan), pipe, protocol=pickle.HIGHEST_PROTOCOL)
+    except BrokenPipeError:
+        # The child died while reading: its own complaint says more than the pipe does.
+        return
+
+
+def _raise_for(status: int, complaint: str, path: Path) -> None:
+    if status == 0:
+        return
+    last_line = complaint.splitlines()[-1] if complaint else f"the process ended with status {status}"
+    if status == CANNOT_WRITE:
+        raise PlanDirectoryError(f"{path.name} cannot be written: {last_line}")
+    raise RuntimeError(f"{path.name} was not written: {last_line}\n{complaint}")
