@@ -153,7 +153,7 @@ class Solve(_Section):
 
     time_limit_s: Positive = 60.0
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    gap: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 5e-4
+    gap: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 1e-4
     rounds: Annotated[int, Field(ge=0)] | None = None
 
     @field_validator("time_limit_s", mode="before")
