@@ -132,13 +132,11 @@ def flow_seconds(config: Path) -> tuple[float, int]:
     from solvers.flow import least_cost_flow
     from solvers.ladder import flow_candidates
     from solvers.prices import sample_prices
-    from solvers.whole import tighten_to_whole
+    from solvers.whole import tightened
     from territory_engine import load
     from territory_engine.model import build_model
 
-    problem = build_model(load(config)).problem
-    limits = [tighten_to_whole(problem.loads[k], problem.lower[k], problem.upper[k]) for k in range(problem.n_measures)]
-    problem = problem.with_limits(np.array([low for low, _ in limits]), np.array([high for _, high in limits]))
+    problem = tightened(build_model(load(config)).problem)
     candidates = flow_candidates(problem, sample_prices(problem))
     began = time.perf_counter()
     found = least_cost_flow(problem, candidates)

@@ -24,7 +24,7 @@ from solvers.linear import solve_relaxation
 from solvers.prices import ascend, sample_prices, with_filling
 from solvers.result import Progress, SolveResult, relative_gap
 from solvers.search import Search, Stop
-from solvers.whole import tighten_to_whole
+from solvers.whole import tightened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def solve(
             on_progress(Progress(stage, time.perf_counter() - began, **values))  # type: ignore[arg-type]  # keywords by name
 
     report("measuring travel")
-    tight = problem.with_limits(*_tightened(problem))
+    tight = tightened(problem)
     certificate = prove_infeasible(tight)
     if certificate is not None:
         return _infeasible(tight, certificate, began)
@@ -93,12 +93,12 @@ def solve(
     termination = search.run(stop)
     seconds = time.perf_counter() - began
     proof = dict(search.proof)
-    tightened = [
+    whole_measures = [
         k
         for k in range(problem.n_measures)
         if not np.array_equal(tight.lower[k], problem.lower[k]) or not np.array_equal(tight.upper[k], problem.upper[k])
     ]
-    proof["whole_measures"] = tightened
+    proof["whole_measures"] = whole_measures
     if search.proved_infeasible:
         return SolveResult(
             "infeasible", "infeasible", None, None, None, None, *_no_prices(problem), proof, search.rounds, seconds
@@ -141,15 +141,6 @@ def solve(
         search.rounds,
         seconds,
     )
-
-
-def _tightened(problem: AssignmentProblem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the limits, rounded to whole numbers for measures whose loads are all whole."""
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    if problem.pair_loads is None:
-        for k in range(problem.n_measures):
-            lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
-    return lower, upper
 
 
 def _no_prices(problem: AssignmentProblem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from solvers.problem import AssignmentProblem
+
 RESOLUTION = 2.0**40
 """Loads or costs that are no decimal numbers are represented to one part in this of their sum."""
 
@@ -69,3 +71,15 @@ def tighten_to_whole(
             np.where(np.isfinite(lower), np.ceil(lower - slack_lower), lower),
             np.where(np.isfinite(upper), np.floor(upper + slack_upper), upper),
         )
+
+
+def tightened(problem: AssignmentProblem) -> AssignmentProblem:
+    """Return the problem with limits rounded to whole numbers for measures whose loads are all whole.
+
+    Where loads depend on the territory the limits stay as they are, because the audit does not round those.
+    """
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    if problem.pair_loads is None:
+        for k in range(problem.n_measures):
+            lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
+    return problem.with_limits(lower, upper)

@@ -16,7 +16,7 @@ from solvers.bounds import Prices, priced_bound
 from solvers.feasibility import fewest_units, find_any, impossible, shrink_by_search
 from solvers.infeasibility import Deadline, crossed_limits, is_certificate, oversized_units, stranded_units
 from solvers.limit_conflicts import LimitCheck, LimitConflict
-from solvers.whole import tighten_to_whole
+from solvers.whole import tightened
 from territory_engine.conflict_wording import figures, names, noun, origin
 from territory_engine.explanation import Explanation
 from territory_engine.limit_sentences import explain_cut, limit_list, structure_sentences
@@ -117,15 +117,6 @@ def _explain_again(permissions: Permissions, deadline: Deadline) -> Explanation 
     tight = tightened(permissions.model.problem)
     result = find_any(tight, time_limit_s=deadline.left_s)
     return explain(permissions, tight, result, deadline) if result.status == "infeasible" else None
-
-
-def tightened(problem: AssignmentProblem) -> AssignmentProblem:
-    """Return the problem with limits rounded to whole numbers where a measure's loads are whole."""
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    for k in range(problem.n_measures):
-        if problem.pair_loads is None:
-            lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
-    return problem.with_limits(lower, upper)
 
 
 def _rounded_measures(model: Model, tight: AssignmentProblem) -> tuple[str, ...]:
