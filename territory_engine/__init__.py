@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from territory_engine.auditing import AuditReport, audit
+    from territory_engine.auditing.audit import AuditReport, audit
     from territory_engine.config import Config, load_config
     from territory_engine.errors import (
         ConfigError,
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
         PlanDirectoryError,
         TerritoryError,
     )
-    from territory_engine.loading import load
     from territory_engine.plan import Plan
     from territory_engine.planner import solve
     from territory_engine.problem import PlanningProblem
+    from territory_engine.reading.loading import load
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "AuditReport": "auditing",
-    "audit": "auditing",
+    "AuditReport": "auditing.audit",
+    "audit": "auditing.audit",
     "Config": "config",
     "load_config": "config",
     "ConfigError": "errors",
@@ -42,7 +42,7 @@ _HOME = {
     "NoPlanError": "errors",
     "PlanDirectoryError": "errors",
     "TerritoryError": "errors",
-    "load": "loading",
+    "load": "reading.loading",
     "Plan": "plan",
     "solve": "planner",
     "PlanningProblem": "problem",

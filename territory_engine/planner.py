@@ -11,8 +11,8 @@ import pandas as pd
 from solvers.bounds import Prices
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
-from territory_engine.conflicts import describe_conflict
 from territory_engine.errors import NoPlanError
+from territory_engine.infeasibility.conflicts import describe_conflict
 from territory_engine.model import build_model
 from territory_engine.plan import Plan, empty_assignments, empty_territories
 from territory_engine.reasons import assignment_reasons

@@ -29,14 +29,14 @@ from solvers.linear import solve_relaxation
 from solvers.problem import AssignmentProblem
 from solvers.result import SolveResult
 from territory_engine import planner
-from territory_engine.auditing import audit
+from territory_engine.auditing.audit import audit
 from territory_engine.config import parse_config
-from territory_engine.loading import load_frames
 from territory_engine.model import Model, build_model
 from territory_engine.plan import Plan
 from territory_engine.plan_directory import write_plan_files
 from territory_engine.planner import solve
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.loading import load_frames
 
 HOMES = {"A": 0.0, "B": 10.0, "C": 20.0}
 DEGREES_PER_KM = 180 / (np.pi * 6371.0088)

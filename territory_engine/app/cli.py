@@ -16,7 +16,7 @@ from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRU
 
 if TYPE_CHECKING:
     from territory_engine.app.rerun import Rerun
-    from territory_engine.auditing import AuditReport
+    from territory_engine.auditing.audit import AuditReport
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
@@ -92,7 +92,7 @@ def plan(
         check_destination(out, replace=replace)
         with display:
             display.stage("reading the data")
-            from territory_engine.loading import load
+            from territory_engine.reading.loading import load
 
             problem = _with_overrides(load(config), time_limit, seed)
             display.aim(problem.config.solve.gap)
@@ -167,7 +167,7 @@ def audit(
 
     display = progress_display(quiet=as_json)
     with Interruption() as interruption, answering(interruption=interruption, traceback=traceback):
-        from territory_engine.auditing import audit as recheck
+        from territory_engine.auditing.audit import audit as recheck
 
         report = recheck(folder)
         repetition = None

@@ -17,11 +17,11 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 # The real command line around a search that says when it has begun, and then does what the test is about.
 DRIVER = """
 import dataclasses, sys, time
-import territory_engine.loading, territory_engine.planner
+import territory_engine.reading.loading, territory_engine.planner
 from territory_engine import NoPlanError
 from territory_engine.app.cli import main
 
-real_solve, real_load = territory_engine.planner.solve, territory_engine.loading.load
+real_solve, real_load = territory_engine.planner.solve, territory_engine.reading.loading.load
 
 def say(word):
     print(word, flush=True)
@@ -55,7 +55,7 @@ def reads_for_long(path):
 
 behaviour = sys.argv.pop(1)
 if behaviour == "reads_for_long":
-    territory_engine.loading.load = reads_for_long
+    territory_engine.reading.loading.load = reads_for_long
 else:
     territory_engine.planner.solve = globals()[behaviour]
 main()

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from territory_engine.config import parse_config
-from territory_engine.loading import load_frames
 from territory_engine.model import Model, build_model
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.loading import load_frames
 
 REPS = pd.DataFrame(
     {

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 
 from solvers.result import Progress
-from territory_engine.auditing import audit
+from territory_engine.auditing.audit import audit
 from territory_engine.config import parse_config
 from territory_engine.errors import NoPlanError
-from territory_engine.loading import load, load_frames
 from territory_engine.plan import ASSIGNMENT_COLUMNS, Plan
 from territory_engine.plan_directory import write_plan_files
 from territory_engine.planner import solve
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.loading import load, load_frames
 
 IOWA = Path(__file__).parents[2] / "examples" / "iowa" / "config.toml"
 

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from territory_engine.config import parse_config
-from territory_engine.loading import load_frames
 from territory_engine.plan import Plan
 from territory_engine.planner import solve
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.loading import load_frames
 from territory_engine.wording import number
 
 REP_IDS = ["R1", "R2", "R3", "R4"]

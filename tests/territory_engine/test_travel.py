@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from solvers.problem import TravelCosts
 from territory_engine.config import parse_config
-from territory_engine.loading import load_frames
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.loading import load_frames
 from territory_engine.travel import haversine_km, travel_to
 
 ROUND_THE_EARTH = 2 * np.pi * 6371.0088

@@ -10,18 +10,18 @@ import numpy as np
 
 from solvers.infeasibility import oversized_units
 from solvers.stretch import Elastic, least_stretch
-from territory_engine.conflict_wording import rounded, step_of
-from territory_engine.rule_edits import Drop, Limit, Tolerance
+from territory_engine.infeasibility.conflict_wording import rounded, step_of
+from territory_engine.infeasibility.rule_edits import Drop, Limit, Tolerance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solvers.infeasibility import Deadline
     from solvers.problem import AssignmentProblem
-    from territory_engine.explanation import Explanation
+    from territory_engine.infeasibility.explanation import Explanation
+    from territory_engine.infeasibility.rule_edits import Edit
     from territory_engine.model import Model
     from territory_engine.problem import PlanningProblem
-    from territory_engine.rule_edits import Edit
 
 SINGLE_REPS = 3
 """Raising the limit of one rep is tried for at most so many reps."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.conflict_wording import exactly, figures, names, noun
-from territory_engine.explanation import Explanation, Misfit
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun
+from territory_engine.infeasibility.explanation import Explanation, Misfit
 from territory_engine.wording import distance_unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from territory_engine.permissions import Permissions
+    from territory_engine.infeasibility.permissions import Permissions
 
 SENTENCES = 20
 """So many are written out before the rest is counted."""

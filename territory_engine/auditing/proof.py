@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from territory_engine.auditing_checks import SHOWN, Check, compared, number
-from territory_engine.auditing_rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree
+from territory_engine.auditing.checks import SHOWN, Check, compared, number
+from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree
 
 # What a proof of infeasibility must exceed, relative to the terms it is the difference of, so that it is no rounding.
 _CERTIFICATE_MARGIN = 1e-9

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.errors import Finding
-from territory_engine.numeric import Style, is_date, read_numbers, style_of_file
+from territory_engine.reading.numeric import Style, is_date, read_numbers, style_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from territory_engine.tables import Table
+    from territory_engine.reading.tables import Table
 
 ACCOUNT_ALIASES: dict[str, tuple[str, ...]] = {
     "account_id": ("id", "account id", "accountid", "record id", "hs_object_id", "case safe id"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.conflict_wording import exactly, figures, names, noun, origin
-from territory_engine.explanation import Explanation
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun, origin
+from territory_engine.infeasibility.explanation import Explanation
 from territory_engine.wording import distance_unit
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from solvers.limit_conflicts import LimitConflict
     from solvers.problem import AssignmentProblem
-    from territory_engine.permissions import Permissions
+    from territory_engine.infeasibility.permissions import Permissions
 
 LIMITS_SHOWN = 8
 

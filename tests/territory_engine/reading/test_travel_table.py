@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from territory_engine.columns import ACCOUNT_ALIASES, TRAVEL_ALIASES, Sheet, sheet_of
-from territory_engine.tables import table_of_frame
-from territory_engine.travel_table import check_travel_table, match_travel_table
+from territory_engine.reading.columns import ACCOUNT_ALIASES, TRAVEL_ALIASES, Sheet, sheet_of
+from territory_engine.reading.tables import table_of_frame
+from territory_engine.reading.travel_table import check_travel_table, match_travel_table
 
 REPS = pd.Index(["R1", "R2"])
 

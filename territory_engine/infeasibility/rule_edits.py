@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from territory_engine.conflict_wording import exactly, names, noun, percentage
+from territory_engine.infeasibility.conflict_wording import exactly, names, noun, percentage
 from territory_engine.wording import distance_unit
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from shapely.geometry import Polygon
 
 from territory_engine.config import parse_config
 from territory_engine.errors import ConfigError, InputError
-from territory_engine.loading import load, load_frames
+from territory_engine.reading.loading import load, load_frames
 
-IOWA = Path(__file__).parents[2] / "examples" / "iowa" / "config.toml"
+IOWA = Path(__file__).parents[3] / "examples" / "iowa" / "config.toml"
 
 ACCOUNTS = "account_id,latitude,longitude,visits\n001,41,-93,5\n002,42,-92,7\n"
 REPS = "rep_id,home_latitude,home_longitude,capacity\nR1,41,-93,1\nR2,42,-92,1\n"

@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from territory_engine.columns import ACCOUNT_ALIASES, REP_ALIASES, Sheet, sheet_of
 from territory_engine.config import parse_config
 from territory_engine.errors import ConfigError, Finding, InputError
-from territory_engine.identifiers import match_ids, mends_of, record_key
-from territory_engine.tables import table_of_frame
-from territory_engine.validation import check_accounts, check_references, check_reps, error_of, summarise
+from territory_engine.reading.columns import ACCOUNT_ALIASES, REP_ALIASES, Sheet, sheet_of
+from territory_engine.reading.identifiers import match_ids, mends_of, record_key
+from territory_engine.reading.tables import table_of_frame
+from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of, summarise
 
 
 def sheet(columns: dict[str, list[Any]], section: str = "accounts", **mapped: str) -> Sheet:

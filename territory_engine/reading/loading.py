@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from territory_engine.columns import ACCOUNT_ALIASES, REP_ALIASES, TRAVEL_ALIASES, Sheet, sheet_of
 from territory_engine.config import Config, load_config
 from territory_engine.errors import ConfigError, Finding, InputError
-from territory_engine.placement import place
 from territory_engine.problem import PlanningProblem, Source
-from territory_engine.tables import Table, read_table, table_of_frame
-from territory_engine.travel_table import check_travel_table, match_travel_table
-from territory_engine.validation import check_accounts, check_references, check_reps, error_of
+from territory_engine.reading.columns import ACCOUNT_ALIASES, REP_ALIASES, TRAVEL_ALIASES, Sheet, sheet_of
+from territory_engine.reading.placement import place
+from territory_engine.reading.tables import Table, read_table, table_of_frame
+from territory_engine.reading.travel_table import check_travel_table, match_travel_table
+from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
 
 if TYPE_CHECKING:
     import geopandas as gpd

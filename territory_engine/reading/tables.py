@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.delimited import read_delimited
 from territory_engine.errors import Finding, InputError
+from territory_engine.reading.delimited import read_delimited
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

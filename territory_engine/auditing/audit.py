@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.auditing_checks import (
+from territory_engine.auditing.checks import (
     Check,
     StoredPlan,
     check_assignments,
     check_identities,
     check_totals,
 )
-from territory_engine.auditing_proof import check_infeasibility, check_proof
-from territory_engine.auditing_rules import StoredProblem
+from territory_engine.auditing.proof import check_infeasibility, check_proof
+from territory_engine.auditing.rules import StoredProblem
 from territory_engine.errors import PlanDirectoryError
 
 __all__ = ["AuditReport", "Check", "audit"]

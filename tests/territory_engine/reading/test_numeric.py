@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from territory_engine.numeric import Numbers, Style, is_date, read_numbers
+from territory_engine.reading.numeric import Numbers, Style, is_date, read_numbers
 
 
 def read(*cells: str, decimal_comma: bool = False, file_style: Style = "plain") -> Numbers:

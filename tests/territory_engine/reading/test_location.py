@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from territory_engine import location
-from territory_engine.location import (
+from territory_engine.reading import location
+from territory_engine.reading.location import (
     UnitedStatesZipCodes,
     country_code,
     locator_for,

@@ -16,20 +16,29 @@ from solvers.feasibility import fill, find_any
 from solvers.infeasibility import Deadline
 from solvers.ladder import solve
 from solvers.problem import AssignmentProblem, TableCosts
-from territory_engine.conflict_wording import rounded_up, step_of
-from territory_engine.limit_moves import limit_moves, stretch_of_tolerance, under
-from territory_engine.mends import WAYS, mend, price_of
+from territory_engine.infeasibility.conflict_wording import rounded_up, step_of
+from territory_engine.infeasibility.limit_moves import limit_moves, stretch_of_tolerance, under
+from territory_engine.infeasibility.mends import WAYS, mend, price_of
+from territory_engine.infeasibility.permissions import Permissions
+from territory_engine.infeasibility.rule_edits import (
+    Drop,
+    Extend,
+    MaxTravel,
+    Relaxation,
+    Split,
+    Tolerance,
+    Unlock,
+    without,
+)
 from territory_engine.model import build_model
-from territory_engine.permissions import Permissions
-from territory_engine.rule_edits import Drop, Extend, MaxTravel, Relaxation, Split, Tolerance, Unlock, without
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from territory_engine.explanation import Explanation
-    from territory_engine.limit_moves import Move
+    from territory_engine.infeasibility.explanation import Explanation
+    from territory_engine.infeasibility.limit_moves import Move
+    from territory_engine.infeasibility.rule_edits import Edit
     from territory_engine.problem import PlanningProblem
-    from territory_engine.rule_edits import Edit
 
 MOST = 5
 """So many relaxations are named."""

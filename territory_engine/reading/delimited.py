@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from territory_engine.encoding import guess_encoding
 from territory_engine.errors import Finding, InputError
+from territory_engine.reading.encoding import guess_encoding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

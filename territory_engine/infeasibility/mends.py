@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.conflict_wording import rounded_up, step_of
-from territory_engine.rule_edits import Extend, MaxTravel, Split, Unlock
+from territory_engine.infeasibility.conflict_wording import rounded_up, step_of
+from territory_engine.infeasibility.rule_edits import Extend, MaxTravel, Split, Unlock
 
 if TYPE_CHECKING:
-    from territory_engine.explanation import Misfit
-    from territory_engine.permissions import Permissions
-    from territory_engine.rule_edits import Edit
+    from territory_engine.infeasibility.explanation import Misfit
+    from territory_engine.infeasibility.permissions import Permissions
+    from territory_engine.infeasibility.rule_edits import Edit
 
 WAYS = (
     ("unlock", "split", "list", "travel"),

@@ -12,9 +12,9 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from territory_engine.encoding import guess_encoding
 from territory_engine.errors import InputError
-from territory_engine.tables import Table, read_table, table_of_frame
+from territory_engine.reading.encoding import guess_encoding
+from territory_engine.reading.tables import Table, read_table, table_of_frame
 
 
 def table(folder: Path, content: str | bytes, name: str = "file.csv") -> Table:

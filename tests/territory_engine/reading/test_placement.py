@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from territory_engine.columns import ACCOUNT_ALIASES, Sheet, sheet_of
-from territory_engine.placement import place
-from territory_engine.tables import table_of_frame
+from territory_engine.reading.columns import ACCOUNT_ALIASES, Sheet, sheet_of
+from territory_engine.reading.placement import place
+from territory_engine.reading.tables import table_of_frame
 
 
 def placed(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.columns import ConfigFinding, Sheet
 from territory_engine.errors import Finding
-from territory_engine.identifiers import match_ids
-from territory_engine.numeric import read_numbers
-from territory_engine.validation import flag_unknown
+from territory_engine.reading.columns import ConfigFinding, Sheet
+from territory_engine.reading.identifiers import match_ids
+from territory_engine.reading.numeric import read_numbers
+from territory_engine.reading.validation import flag_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

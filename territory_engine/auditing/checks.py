@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from territory_engine.auditing_rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree, text
+from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree, text
 
 SHOWN = 5
 

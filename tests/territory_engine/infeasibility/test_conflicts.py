@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from territory_engine.auditing import audit
+from territory_engine.auditing.audit import audit
 from territory_engine.config import parse_config
-from territory_engine.loading import load_frames
 from territory_engine.plan import Plan
 from territory_engine.plan_directory import write_plan_files
 from territory_engine.planner import solve
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.loading import load_frames
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "infeasible.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "infeasible.md"
 
 
 def config(**sections: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.columns import Sheet, is_blank
 from territory_engine.errors import Finding
-from territory_engine.numeric import is_date
+from territory_engine.reading.columns import Sheet, is_blank
+from territory_engine.reading.numeric import is_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,0 +1,1 @@
+"""The recheck of a plan directory, which shares no code with what made the plan."""

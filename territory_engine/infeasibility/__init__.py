@@ -1,0 +1,1 @@
+"""Why no plan can keep the rules, in the planner's words, and the cheapest ways to mend that."""

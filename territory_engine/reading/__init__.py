@@ -1,0 +1,1 @@
+"""Data in: files of every kind, located and validated, become a planning problem."""
