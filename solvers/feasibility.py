@@ -38,7 +38,8 @@ def find_any(problem: AssignmentProblem, *, time_limit_s: float, seed: int = 0) 
         nonlocal found
         found = found or progress.objective is not None
 
-    # Costs only slow this down, except that they tell pairs apart: prices need some.
+    # Costs only slow this down, except that they tell pairs apart: prices need some. Soft targets are not in question.
+    problem = problem.without_targets()
     return solve(problem, time_limit_s=time_limit_s, gap=1e-2, seed=seed, on_progress=listen, should_stop=lambda: found)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.bounds import Prices, cheapest, priced_bound
+from solvers.bounds import Prices, centred, cheapest, priced_bound
 from solvers.candidates import Candidates, from_table, gather
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.infeasibility import prove_infeasible
@@ -89,14 +89,19 @@ def solve(
         if certificate is not None:
             return _infeasible(tight, certificate, began)
         start = cheapest(tight, prices)[0][:, 0]
+    if tight.has_targets:
+        prices = centred(tight, prices)
     search = Search(tight, candidates, prices, start, np.random.default_rng(seed), report)
     termination = search.run(stop)
     seconds = time.perf_counter() - began
     proof = dict(search.proof)
+    across: NDArray[np.bool_] = np.any(tight.whole_below()[1] > 0, axis=1)
     whole_measures = [
         k
         for k in range(problem.n_measures)
-        if not np.array_equal(tight.lower[k], problem.lower[k]) or not np.array_equal(tight.upper[k], problem.upper[k])
+        if across[k]
+        or not np.array_equal(tight.lower[k], problem.lower[k])
+        or not np.array_equal(tight.upper[k], problem.upper[k])
     ]
     proof["whole_measures"] = whole_measures
     if search.proved_infeasible:
@@ -121,9 +126,10 @@ def solve(
             proof,
             search.rounds,
             seconds,
+            target_prices=prices.target,
         )
     assignment = search.assignment
-    objective = problem.cost_of(assignment)
+    objective = problem.objective_of(assignment)
     lower_bound = min(search.lower_bound, objective)
     status = "optimal" if relative_gap(objective, lower_bound) <= OPTIMAL_GAP else "feasible"
     if status == "optimal" and termination == "gap":
@@ -140,6 +146,7 @@ def solve(
         proof,
         search.rounds,
         seconds,
+        target_prices=prices.target,
     )
 
 
@@ -215,7 +222,7 @@ def _flow_over_all(
             candidates = with_filling(problem, prices, cheapest(problem, prices, FLOW_PAIRS)[0], fill)
             continue
         assignment, prices = found
-        if relative_gap(problem.cost_of(assignment), priced_bound(problem, prices)) <= gap:
+        if relative_gap(problem.objective_of(assignment), priced_bound(problem, prices)) <= gap:
             return prices, candidates, assignment
         better, _ = cheapest(problem, prices, 4)
         units, extra = candidates.unit(), np.repeat(np.arange(problem.n_units), better.shape[1])

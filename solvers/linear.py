@@ -46,7 +46,10 @@ class Relaxation:
 
 
 def limit_scale(problem: AssignmentProblem) -> NDArray[np.float64]:
-    """Return the size of each measure, shape ``(n_measures, 1)``: what one whole violation of a limit amounts to."""
+    """Return the size of each measure, shape ``(n_measures, 1)``: what one whole violation of a limit amounts to.
+
+    That of its limits; of its soft targets where it has no limits, of a unit's load where it has neither.
+    """
     sizes = []
     for k in range(problem.n_measures):
         limits = np.abs(
@@ -59,7 +62,8 @@ def limit_scale(problem: AssignmentProblem) -> NDArray[np.float64]:
             sizes.append(float(limits.mean()))
         else:
             loads = problem.loads[k] if problem.pair_loads is None else problem.pair_loads[k]
-            sizes.append(max(float(np.abs(loads).mean()), 1e-9))
+            aimed = float(np.abs(problem.target[k]).mean()) if problem.target_weight[k] > 0 else 0.0
+            sizes.append(max(float(np.abs(loads).mean()), aimed, 1e-9))
     return np.array(sizes).reshape(-1, 1)
 
 
@@ -69,15 +73,18 @@ def linear_program(
     upper: NDArray[np.float64],
     matrix: sp.csr_matrix,
     time_limit_s: float | None = None,
+    most: NDArray[np.float64] | None = None,
 ) -> mbh.ModelSolverHelper | None:
-    """Minimise ``cost @ x`` with ``lower <= matrix @ x <= upper`` and ``x >= 0`` by simplex; None without an optimum.
+    """Minimise ``cost @ x`` with ``lower <= matrix @ x <= upper`` and ``0 <= x <= most`` by simplex.
+
+    None without an optimum. ``most`` is infinite where it is left out.
 
     The helper takes the arrays as they are: a model built variable by variable would take longer than its solution.
     """
     model, solver = mbh.ModelBuilderHelper(), mbh.ModelSolverHelper("glop")
     columns = len(cost)
     fill: Any = model.fill_model_from_sparse_data  # its stubs misname the arrays' dtype
-    fill(np.zeros(columns), np.full(columns, np.inf), cost, lower, upper, matrix)
+    fill(np.zeros(columns), np.full(columns, np.inf) if most is None else most, cost, lower, upper, matrix)
     model.set_maximize(False)
     if time_limit_s is not None:
         solver.set_time_limit_in_seconds(time_limit_s)
@@ -95,6 +102,9 @@ def solve_relaxation(
 ) -> Relaxation:
     """Solve the relaxation over the candidates.
 
+    A soft target is a row L + below − just − above = ⌊T⌋ with columns for the deviation: w a unit below, w a unit
+    above and, where loads are whole numbers, w (1 − 2f) for the one step from ⌊T⌋ to ⌊T⌋ + 1 across the target.
+
     Parameters
     ----------
     problem : AssignmentProblem
@@ -103,7 +113,8 @@ def solve_relaxation(
     elastic : bool
         Allow limits to be broken at a price of 1 per ``limit_scale`` of violation (added to the costs).
     costless : bool
-        Ignore costs: with ``elastic``, the least total violation, whose dual values are the infeasibility certificate.
+        Ignore costs and targets: with ``elastic``, the least total violation, whose dual values are the
+        infeasibility certificate.
     time_limit_s : float or None
     """
     n, m, n_measures = candidates.n_units, problem.n_territories, problem.n_measures
@@ -126,12 +137,34 @@ def solve_relaxation(
         cost = np.concatenate([cost, np.ones(2 * n_limits)])
     lower = np.concatenate([np.ones(n), (problem.lower / scale).ravel()])
     upper = np.concatenate([np.ones(n), (problem.upper / scale).ravel()])
-    solver = linear_program(cost, lower, upper, matrix, time_limit_s)
+    soft = np.empty(0, np.int64) if costless else problem.soft
+    most, constant = None, 0.0
+    if len(soft):
+        below, fraction = (a[soft].ravel() for a in problem.whole_below())
+        size = np.repeat(scale[soft, 0], m)
+        weight = np.repeat(problem.target_weight[soft], m)
+        identity = sp.identity(len(soft) * m, format="csr")
+        rows = sp.vstack([row_blocks[1 + k] for k in soft], format="csr")
+        elastics = sp.csr_matrix((rows.shape[0], matrix.shape[1] - n_pairs))
+        rows = sp.hstack([rows, elastics, identity, -identity, -identity], format="csr")
+        matrix = sp.vstack([sp.hstack([matrix, sp.csr_matrix((matrix.shape[0], 3 * len(size)))]), rows], format="csr")
+        dear = weight * size
+        most = np.full(matrix.shape[1], np.inf)
+        most[-2 * len(size) : -len(size)] = np.where(fraction > 0, 1 / size, 0.0)
+        cost = np.concatenate([cost, dear, dear * (1 - 2 * fraction), dear])
+        lower, upper = np.concatenate([lower, below / size]), np.concatenate([upper, below / size])
+        constant = float((weight * fraction).sum())
+    solver = linear_program(cost, lower, upper, matrix, time_limit_s, most)
     if solver is None:
         empty = np.zeros((2, n_measures, m))
         return Relaxation(False, np.inf, np.zeros(0), Prices.zero(problem), empty)
     values = np.asarray(solver.variable_values())
-    dual = np.asarray(solver.dual_values())[n:].reshape(n_measures, m) / scale
-    prices = Prices.of(problem, np.maximum(-dual, 0.0), np.maximum(dual, 0.0))
-    excess = values[n_pairs:].reshape(2, n_measures, m) * scale if elastic else np.zeros((2, n_measures, m))
-    return Relaxation(True, float(solver.objective_value()), values[:n_pairs], prices, excess)
+    duals = np.asarray(solver.dual_values())
+    dual = duals[n : n + n_limits].reshape(n_measures, m) / scale
+    target = np.zeros((n_measures, m))
+    target[soft] = -duals[n + n_limits :].reshape(len(soft), m) / scale[soft]
+    prices = Prices.of(problem, np.maximum(-dual, 0.0), np.maximum(dual, 0.0), target)
+    excess = np.zeros((2, n_measures, m))
+    if elastic:
+        excess = values[n_pairs : n_pairs + 2 * n_limits].reshape(2, n_measures, m) * scale
+    return Relaxation(True, float(solver.objective_value()) + constant, values[:n_pairs], prices, excess)

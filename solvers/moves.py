@@ -1,7 +1,8 @@
 """Fast local search over whole units: shift one, swap two, relay along a chain of territories.
 
 Works on the candidates with limits as penalties, so it serves twice: from an assignment that breaks limits it repairs,
-from one that keeps them it improves and never breaks one (the penalty then outweighs any saving).
+from one that keeps them it improves and never breaks one (the penalty then outweighs any saving). Soft targets are
+penalties too, of their own price on either side.
 
 Source: shift and swap are the classical moves for generalized assignment (Osman 1995); relays are ejection chains
 found as shortest paths on the graph of territories (Ahuja, Orlin & Sharma 2003, cyclic and path exchanges).
@@ -30,6 +31,14 @@ def _over(load: float, lower: float, upper: float) -> float:
 
 
 @njit(cache=True)
+def _off(load: float, s: int, t: int, aims: NDArray[np.float64]) -> float:
+    """Return what a load costs for being off the target of the ``s``-th soft measure."""
+    over: float = load - aims[0, s, t]
+    price: float = aims[1, s, t] if over > 0.0 else -aims[2, s, t]
+    return price * over
+
+
+@njit(cache=True)
 def _shift_delta(
     e_from: int,
     e_to: int,
@@ -39,8 +48,10 @@ def _shift_delta(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     penalty: NDArray[np.float64],
+    soft: NDArray[np.int64],
+    aims: NDArray[np.float64],
 ) -> float:
-    """Return the change of the penalties when one unit goes from pair ``e_from`` to pair ``e_to``."""
+    """Return the change of penalties and deviations when one unit goes from pair ``e_from`` to pair ``e_to``."""
     a, b = territory[e_from], territory[e_to]
     delta = 0.0
     for k in range(totals.shape[0]):
@@ -48,6 +59,10 @@ def _shift_delta(
         delta += penalty[k, a] * (after - _over(totals[k, a], lower[k, a], upper[k, a]))
         after = _over(totals[k, b] + load[k, e_to], lower[k, b], upper[k, b])
         delta += penalty[k, b] * (after - _over(totals[k, b], lower[k, b], upper[k, b]))
+    for s in range(soft.shape[0]):
+        k = soft[s]
+        delta += _off(totals[k, a] - load[k, e_from], s, a, aims) - _off(totals[k, a], s, a, aims)
+        delta += _off(totals[k, b] + load[k, e_to], s, b, aims) - _off(totals[k, b], s, b, aims)
     return delta
 
 
@@ -63,8 +78,10 @@ def _swap_delta(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     penalty: NDArray[np.float64],
+    soft: NDArray[np.int64],
+    aims: NDArray[np.float64],
 ) -> float:
-    """Return the change of the penalties when two units change places."""
+    """Return the change of penalties and deviations when two units change places."""
     a, b = territory[i_from], territory[j_from]
     delta = 0.0
     for k in range(totals.shape[0]):
@@ -72,6 +89,10 @@ def _swap_delta(
         delta += penalty[k, a] * (after - _over(totals[k, a], lower[k, a], upper[k, a]))
         after = _over(totals[k, b] - load[k, j_from] + load[k, i_to], lower[k, b], upper[k, b])
         delta += penalty[k, b] * (after - _over(totals[k, b], lower[k, b], upper[k, b]))
+    for s in range(soft.shape[0]):
+        k = soft[s]
+        delta += _off(totals[k, a] - load[k, i_from] + load[k, j_to], s, a, aims) - _off(totals[k, a], s, a, aims)
+        delta += _off(totals[k, b] - load[k, j_from] + load[k, i_to], s, b, aims) - _off(totals[k, b], s, b, aims)
     return delta
 
 
@@ -115,6 +136,8 @@ def descend(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     penalty: NDArray[np.float64],
+    soft: NDArray[np.int64],
+    aims: NDArray[np.float64],
     order: NDArray[np.int64],
     pair: NDArray[np.int64],
     totals: NDArray[np.float64],
@@ -130,6 +153,10 @@ def descend(
     lower, upper : ndarray, shape (n_measures, n_territories)
     penalty : ndarray, shape (n_measures, n_territories)
         Cost of one unit of violation.
+    soft : ndarray of int64, shape (n_soft,)
+        The measures with soft targets.
+    aims : ndarray, shape (3, n_soft, n_territories)
+        Their targets, and the cost of one unit of load above and below.
     order : ndarray of int64, shape (any,)
         The units to try, in this order.
     pair : ndarray of int64, shape (n_units,)
@@ -166,7 +193,7 @@ def descend(
                 if e == here:
                     continue
                 delta = cost[e] - cost[here]
-                delta += _shift_delta(here, e, territory, load, totals, lower, upper, penalty)
+                delta += _shift_delta(here, e, territory, load, totals, lower, upper, penalty, soft, aims)
                 if delta < best_delta:
                     best, best_delta = e, delta
             work -= start[i + 1] - start[i]
@@ -192,9 +219,21 @@ def descend(
                                     break
                             if back >= 0:
                                 delta = cost[e] - cost[here] + cost[back] - cost[pair[j]]
-                                if delta < best_delta or swaps == 1:
+                                # From inside the limits a swap that costs more is no use, unless it nears a target.
+                                if delta < best_delta or swaps == 1 or soft.shape[0] > 0:
                                     delta += _swap_delta(
-                                        here, e, pair[j], back, territory, load, totals, lower, upper, penalty
+                                        here,
+                                        e,
+                                        pair[j],
+                                        back,
+                                        territory,
+                                        load,
+                                        totals,
+                                        lower,
+                                        upper,
+                                        penalty,
+                                        soft,
+                                        aims,
                                     )
                                     if delta < best_delta:
                                         best, best_delta, partner, partner_to = e, delta, j, back
@@ -229,6 +268,8 @@ def _refresh_edges(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     penalty: NDArray[np.float64],
+    soft: NDArray[np.int64],
+    aims: NDArray[np.float64],
     pair: NDArray[np.int64],
     totals: NDArray[np.float64],
     edge_cost: NDArray[np.float64],
@@ -248,6 +289,11 @@ def _refresh_edges(
                 delta += penalty[k, a] * (after - _over(totals[k, a], lower[k, a], upper[k, a]))
                 after = _over(totals[k, b] + load[k, e], lower[k, b], upper[k, b])
                 delta += penalty[k, b] * (after - _over(totals[k, b], lower[k, b], upper[k, b]))
+        for s in range(soft.shape[0]):
+            k = soft[s]
+            if k != measure:
+                delta += _off(totals[k, a] - load[k, here], s, a, aims) - _off(totals[k, a], s, a, aims)
+                delta += _off(totals[k, b] + load[k, e], s, b, aims) - _off(totals[k, b], s, b, aims)
         if delta < edge_cost[a, b]:
             edge_cost[a, b] = delta
             edge_pair[a, b] = e
@@ -262,6 +308,8 @@ def relay(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     penalty: NDArray[np.float64],
+    soft: NDArray[np.int64],
+    aims: NDArray[np.float64],
     measure: int,
     pair: NDArray[np.int64],
     totals: NDArray[np.float64],
@@ -271,6 +319,7 @@ def relay(
 
     One chain at a time, each the cheapest on the graph of territories whose edges are the cheapest hand-overs; a chain
     that does not lower cost plus penalties is undone and its source left alone. ``pair`` and ``totals`` change in place.
+    Parameters as for :func:`descend`; ``measure`` is the one whose limits are to be mended.
 
     Returns
     -------
@@ -287,7 +336,21 @@ def relay(
     edge_pair = np.full((m, m), -1, np.int64)
     for i in range(n):
         _refresh_edges(
-            i, measure, start, territory, cost, load, lower, upper, penalty, pair, totals, edge_cost, edge_pair
+            i,
+            measure,
+            start,
+            territory,
+            cost,
+            load,
+            lower,
+            upper,
+            penalty,
+            soft,
+            aims,
+            pair,
+            totals,
+            edge_cost,
+            edge_pair,
         )
     # Linked lists of each territory's members: a chain refreshes only the rows of the territories it touches.
     head = np.full(m, -1, np.int64)
@@ -349,6 +412,8 @@ def relay(
         for t in range(m):
             for k in range(n_measures):
                 before += penalty[k, t] * _over(totals[k, t], lower[k, t], upper[k, t])
+            for s in range(soft.shape[0]):
+                before += _off(totals[soft[s], t], s, t, aims)
         length = 0
         t = end
         delta = 0.0
@@ -365,6 +430,8 @@ def relay(
         for t in range(m):
             for k in range(n_measures):
                 after += penalty[k, t] * _over(totals[k, t], lower[k, t], upper[k, t])
+            for s in range(soft.shape[0]):
+                after += _off(totals[soft[s], t], s, t, aims)
         if delta + after - before < -1e-9:
             applied += 1
             for q in range(length):
@@ -387,6 +454,8 @@ def relay(
                         lower,
                         upper,
                         penalty,
+                        soft,
+                        aims,
                         pair,
                         totals,
                         edge_cost,

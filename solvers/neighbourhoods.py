@@ -5,7 +5,8 @@ Model, for the free units i with candidate pairs (i, t) inside the neighbourhood
     minimise Σ c_it x_it   subject to   Σ_t x_it = 1,   l_kt − f_kt ≤ Σ_i a_kit x_it ≤ u_kt − f_kt,   x binary
 
 where f is the load of the units that stay. With ``penalty`` the limits may be broken at that price: that is how an
-assignment that breaks limits is repaired. Integers are scaled by ``solvers.whole``.
+assignment that breaks limits is repaired. Integers are scaled by ``solvers.whole``. Soft targets add w |L − T| by
+``solvers.deviation``.
 
 Source: Shaw 1998, large neighbourhood search; Perron & Furnon, CP-SAT. One worker and a deterministic time limit a
 model, so that the same seed gives the same answer on any machine.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ortools.sat.python import cp_model
 
+from solvers.deviation import MOST, Targets, add_deviation, priced_loads, whole_costs
 from solvers.problem import LIMIT_SLACK
 from solvers.whole import to_whole
 
@@ -44,6 +46,8 @@ class Neighbourhood:
     territories : ndarray of int32, shape (n_territories_inside,)
     lower, upper : ndarray of float64, shape (n_measures, n_territories_inside)
         Limits less the load of the units that stay.
+    targets : Targets
+        Soft targets less the load of the units that stay.
     """
 
     units: NDArray[np.int64]
@@ -52,6 +56,7 @@ class Neighbourhood:
     territories: NDArray[np.int32]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    targets: Targets
 
 
 class Halt:
@@ -111,6 +116,7 @@ def open_neighbourhood(
     territories: NDArray[np.int32],
     members: NDArray[np.int64],
     open_pair: NDArray[np.bool_],
+    targets: Targets | None = None,
 ) -> Neighbourhood:
     """Free the units of some territories, within the candidate pairs that are worth opening.
 
@@ -126,6 +132,8 @@ def open_neighbourhood(
         Their units, ascending.
     open_pair : ndarray of bool, shape (n_pairs,)
         Pairs that may appear in a better assignment (the present ones always may).
+    targets : Targets or None
+        Soft targets of all territories.
     """
     inside = np.zeros(totals.shape[1], np.bool_)
     inside[territories] = True
@@ -148,13 +156,65 @@ def open_neighbourhood(
         fixed[k] -= np.bincount(
             position[candidates.territory[pair[units]]], candidates.load[k, pair[units]], len(territories)
         )
-    return Neighbourhood(units, rows, start, territories, lower[:, territories] - fixed, upper[:, territories] - fixed)
+    if targets is None:
+        targets = Targets(np.zeros(lower.shape), np.zeros(len(lower)))
+    return Neighbourhood(
+        units,
+        rows,
+        start,
+        territories,
+        lower[:, territories] - fixed,
+        upper[:, territories] - fixed,
+        targets.inside(territories, fixed),
+    )
 
 
 def _ranges(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return 0..c−1 for every count c, one after the other."""
     total = int(counts.sum())
     return np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _to_improve_on(
+    candidates: Candidates,
+    hood: Neighbourhood,
+    place: NDArray[np.int64],
+    now: NDArray[np.int64],
+    cost: NDArray[np.float64],
+    *,
+    bounded: bool,
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the objective to improve on, and how far off its target each load is in any better answer.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    hood : Neighbourhood
+    place, cost : ndarray, shape (n_pairs,)
+        Position of the territory of each open pair, and its cost.
+    now : ndarray of int64, shape (n_free,)
+        The present pair of each unit.
+    bounded : bool
+        Whether the present choice may be the answer, if it keeps the limits; otherwise any answer is an improvement.
+
+    Returns
+    -------
+    value : float
+    most : ndarray of float64, shape (n_measures, n_territories_inside)
+    """
+    targets, n_places = hood.targets, len(hood.territories)
+    load = candidates.load[:, hood.pairs]
+    loads = np.array([np.bincount(place[now], row[now], n_places) for row in load])
+    total = np.array([np.bincount(place, row, n_places) for row in load])
+    most = np.maximum(np.abs(targets.target), np.abs(total - targets.target))
+    lower = hood.lower - LIMIT_SLACK * np.maximum(1, np.abs(hood.lower))
+    upper = hood.upper + LIMIT_SLACK * np.maximum(1, np.abs(hood.upper))
+    if bounded and np.all(loads >= lower) and np.all(loads <= upper):
+        value = float(cost[now].sum() + targets.cost(loads).sum())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return value, np.minimum(most, np.where(targets.weight > 0, value / targets.weight, 0.0)[:, None])
+    dearest = np.maximum.reduceat(cost, hood.start[:-1]).sum()
+    return float(dearest + (targets.weight[:, None] * most).sum()), most
 
 
 def resolve(
@@ -189,18 +249,30 @@ def resolve(
         kept = bool(np.all(hood.lower <= LIMIT_SLACK * np.maximum(1, np.abs(hood.lower)))) and bool(
             np.all(hood.upper >= -LIMIT_SLACK * np.maximum(1, np.abs(hood.upper)))
         )
-        return Answer(np.empty(0, np.int64), 0.0, kept, not kept and penalty is None)
+        bound = float(hood.targets.cost(np.zeros(hood.lower.shape)).sum())
+        return Answer(np.empty(0, np.int64), bound, kept, not kept and penalty is None)
     cost = candidates.cost[rows]
     floor = np.minimum.reduceat(cost, starts[:-1])
-    whole_cost = to_whole(cost - np.repeat(floor, np.diff(starts)))
+    excess_cost = cost - np.repeat(floor, np.diff(starts))
     position = {int(t): s for s, t in enumerate(hood.territories)}
     place = np.array([position[int(t)] for t in candidates.territory[rows]])
+    now = np.flatnonzero(rows == np.repeat(pair[hood.units], np.diff(starts)))
+    soft = hood.targets.soft
+    if len(soft):
+        present, far = _to_improve_on(candidates, hood, place, now, excess_cost, bounded=penalty is None)
+        if present == 0:
+            return Answer(rows[now], float(floor.sum()), True, False)
+        dearest = float(np.maximum.reduceat(excess_cost, starts[:-1]).sum())
+        whole_cost = whole_costs(excess_cost, present, dearest)
+    else:
+        whole_cost = to_whole(excess_cost)
     model = cp_model.CpModel()
     chosen = [model.new_bool_var("") for _ in range(len(rows))]
     for j in range(n_free):
         model.add_exactly_one(chosen[starts[j] : starts[j + 1]])
     objective = [(chosen[q], int(c)) for q, c in enumerate(whole_cost.values) if c]
     by_place = [np.flatnonzero(place == s) for s in range(len(hood.territories))]
+    heaviest = 0
     for k in range(candidates.load.shape[0]):
         whole = to_whole(candidates.load[k, rows])
         # An inexact load is rounded down by less than 1: the limits give that much, and the answer is checked again.
@@ -208,6 +280,7 @@ def resolve(
         for s, inside in enumerate(by_place):
             low, high = hood.lower[k, s], hood.upper[k, s]
             total = int(whole.values[inside].sum())
+            heaviest = max(heaviest, total)
             least = int(np.ceil(low * whole.scale - 1e-6)) - give if np.isfinite(low) else -(2**50)
             most = int(np.floor(high * whole.scale + 1e-6)) + give if np.isfinite(high) else 2**50
             if least <= 0 and most >= total:
@@ -229,15 +302,37 @@ def resolve(
                 shortage = model.new_int_var(0, least, "")
                 model.add(load + shortage >= least)
                 objective.append((shortage, price))
-    model.minimize(cp_model.LinearExpr.weighted_sum([v for v, _ in objective], [c for _, c in objective]))
-    present = pair[hood.units]
+    constant = 0
+    for k in soft:
+        whole, price = priced_loads(candidates.load[k, rows], float(hood.targets.weight[k]), whole_cost.scale)
+        for s, inside in enumerate(by_place):
+            deviation = add_deviation(
+                model,
+                cp_model.LinearExpr.weighted_sum([chosen[q] for q in inside], [int(v) for v in whole.values[inside]]),
+                total=int(whole.values[inside].sum()),
+                present=int(whole.values[now[place[now] == s]].sum()),
+                aim=float(hood.targets.target[k, s]) * whole.scale,
+                price=price,
+                most=float(far[k, s]) * whole.scale,
+                room=MOST / (len(soft) * len(by_place)),
+                give=0 if whole.exact else n_free,
+            )
+            objective += deviation.terms
+            constant += deviation.constant
+            for variable, value in deviation.hints:
+                model.add_hint(variable, value)
+    total_cost = cp_model.LinearExpr.weighted_sum([v for v, _ in objective], [c for _, c in objective])
+    model.minimize(total_cost + constant if constant else total_cost)
     for j in range(n_free):
         for q in range(starts[j], starts[j + 1]):
-            model.add_hint(chosen[q], int(rows[q]) == int(present[j]))
+            model.add_hint(chosen[q], int(rows[q]) == int(pair[hood.units[j]]))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.max_deterministic_time = effort
     solver.parameters.random_seed = seed
+    if len(soft) or heaviest >= 2**31:
+        # OR-Tools 9.15 adds up 64-bit coefficients in 32 bits there and cuts off best answers (or-tools issue 5293).
+        solver.parameters.presolve_inclusion_work_limit = 0
     # The command line decides what Ctrl-C means.
     solver.parameters.catch_sigint_signal = False
     halt = halt or Halt()

@@ -109,8 +109,12 @@ def _ascend(
 ) -> NDArray[np.float64]:
     """Climb the smoothed dual from ``net`` in about ``passes`` passes; ``complete``: every pair is a candidate.
 
-    The variables are the net prices p = λ⁺ − λ⁻. What the limits are worth, max(p·u, p·l) for p of either sign, is
-    smoothed like the units' minimum; a limit that does not exist bounds p on its side instead.
+    The variables are the net prices p = λ⁺ − λ⁻ + π. What the limits are worth, max(p·u, p·l) for p of either sign,
+    is smoothed like the units' minimum; a limit that does not exist bounds p on its side instead.
+
+    With a soft target that worth is max over l ≤ L ≤ u of p·L − w |L − T|: from −w to w its slope is T (nearest to it
+    between the limits), beyond that l and u. So the kink at 0 moves to ±w, and so does the bound on p where a limit
+    does not exist. Between two whole loads the slope steps from ⌊T⌋ to ⌊T⌋ + 1, at w (1 − 2f).
     """
     shape = net.shape
     if net.size == 0:
@@ -119,22 +123,22 @@ def _ascend(
     # A price temperature: what moves a unit of typical load as much as the units' own temperature does.
     size = np.sqrt((candidates.load**2).mean(axis=1, keepdims=True)) if candidates.n_pairs else np.ones((shape[0], 1))
     warmth = np.broadcast_to(temperature / np.where(size > 0, size, 1.0), shape)
-    both = np.isfinite(problem.upper) & np.isfinite(problem.lower)
-    upper = np.where(np.isfinite(problem.upper), problem.upper, 0.0)
-    lower = np.where(np.isfinite(problem.lower), problem.lower, 0.0)
-    span = np.where(both, upper - lower, 0.0)
-    # With one limit only, p keeps its sign and the limit's worth is linear in it.
-    base = np.where(both | ~np.isfinite(problem.upper), lower, upper)
+    base, kinks = _worth(problem)
+    cap = np.broadcast_to(problem.target_weight[:, None], shape)
 
     def bend(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the share of the span between the limits that counts at price p."""
+        """Return the share of a kink's width that counts at price p beyond it."""
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(p / warmth, -500.0, 500.0))))
 
     # The curvature differs by orders of magnitude between measures and territories: with variables scaled by its root
     # the quasi-Newton step starts from a fair guess of the Hessian.
     _, _, curvature = _soft_pass(candidates, net, temperatures, weight)
-    curvature += span * bend(net) * (1.0 - bend(net)) / warmth
+    for side, at, width in kinks:
+        past = bend(side * (net - at))
+        curvature += width * past * (1.0 - past) / warmth
     floor = curvature.mean(axis=1, keepdims=True) * 1e-2
+    # Far from every tie, as prices at the ends of a dear target may be, there is next to no curvature to go by.
+    floor = np.maximum(floor, 1e-9 * size**2 * candidates.n_units / (temperature * problem.n_territories))
     scale = np.sqrt(np.maximum(curvature, np.where(floor > 0, floor, 1.0)))
     mean_cost = float(np.abs(candidates.cost).mean()) if candidates.n_pairs else 1.0
     magnitude = mean_cost * candidates.n_units if mean_cost > 0 else 1.0
@@ -142,8 +146,13 @@ def _ascend(
     def negative_dual(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         p = x.reshape(shape) / scale
         value, loads, _ = _soft_pass(candidates, p, temperatures, weight)
-        value -= float((p * base + span * warmth * np.logaddexp(0.0, p / warmth)).sum())
-        gradient = (loads - base - span * bend(p)) / scale
+        worth, gradient = p * base, loads - base
+        for side, at, width in kinks:
+            past = side * (p - at)
+            worth = worth + width * warmth * np.logaddexp(0.0, past / warmth)
+            gradient = gradient - side * width * bend(past)
+        value -= float(worth.sum())
+        gradient = gradient / scale
         return -value / magnitude, -gradient.ravel() / magnitude
 
     start = (net * scale).ravel()
@@ -154,10 +163,12 @@ def _ascend(
     # Over every pair only an infeasible problem runs away, and it need not run far to show it.
     reach = (np.abs(net) + stride * (1e4 if complete else 1.0)) * scale
     least = np.where(
-        np.isfinite(problem.lower), start.reshape(shape) - reach, np.maximum(start.reshape(shape) - reach, 0.0)
+        np.isfinite(problem.lower),
+        start.reshape(shape) - reach,
+        np.maximum(start.reshape(shape) - reach, 0.0 - cap * scale),
     )
     most = np.where(
-        np.isfinite(problem.upper), start.reshape(shape) + reach, np.minimum(start.reshape(shape) + reach, 0.0)
+        np.isfinite(problem.upper), start.reshape(shape) + reach, np.minimum(start.reshape(shape) + reach, cap * scale)
     )
     most = np.maximum(most, least)
     found = minimize(  # type: ignore[call-overload]  # the stubs know jac=True only for functions of more arguments
@@ -169,6 +180,44 @@ def _ascend(
         options={"maxiter": passes, "maxfun": passes + 5, "maxcor": 50, "ftol": 1e-15, "gtol": 1e-18},
     )
     return np.asarray(np.asarray(found.x).reshape(shape) / scale)
+
+
+Kink = tuple[float, "NDArray[np.float64]", "NDArray[np.float64]"]
+
+
+def _worth(problem: AssignmentProblem) -> tuple[NDArray[np.float64], list[Kink]]:
+    """Return what a net price is worth, max over l ≤ L ≤ u of p·L − w |L − T|, as a slope and its changes.
+
+    Returns
+    -------
+    base : ndarray of float64, shape (n_measures, n_territories)
+        Its slope at prices of no effect: T where there is a soft target.
+    kinks : list of (side, at, width)
+        Where the slope changes: beyond price ``at``, upwards (side 1) or downwards (side −1), by ``width`` ≥ 0.
+    """
+    both = np.isfinite(problem.upper) & np.isfinite(problem.lower)
+    upper = np.where(np.isfinite(problem.upper), problem.upper, 0.0)
+    lower = np.where(np.isfinite(problem.lower), problem.lower, 0.0)
+    span = np.where(both, upper - lower, 0.0)
+    # With one limit only, p keeps its sign and the limit's worth is linear in it.
+    base = np.where(both | ~np.isfinite(problem.upper), lower, upper)
+    nowhere = np.zeros(base.shape)
+    if not problem.has_targets:
+        return base, [(1.0, nowhere, span)]
+    cap = np.broadcast_to(problem.target_weight[:, None], base.shape)
+    soft = cap > 0
+    below, fraction = problem.whole_below()
+    # Outside the limits the target pulls towards the nearer one, and no load is across it.
+    inside = (below >= problem.lower) & (below + (fraction > 0) <= problem.upper)
+    step = np.where(soft & inside & (fraction > 0), 1.0, 0.0)
+    nearest = np.clip(below, problem.lower, problem.upper)
+    up = np.where(np.isfinite(problem.upper), upper - nearest - step, 0.0)
+    down = np.where(soft & np.isfinite(problem.lower), nearest - lower, 0.0)
+    return np.where(soft, nearest, base), [
+        (1.0, cap, np.where(soft, up, span)),
+        (1.0, cap * (1 - 2 * fraction), step),
+        (-1.0, -cap, down),
+    ]
 
 
 @njit(cache=True)
@@ -234,8 +283,8 @@ def diffuse(
 
 
 def prices_of(problem: AssignmentProblem, net: NDArray[np.float64]) -> Prices:
-    """Return the valid prices λ⁺ and λ⁻ of net prices."""
-    return Prices.of(problem, np.maximum(net, 0.0), np.maximum(-net, 0.0))
+    """Return the valid prices λ⁺, λ⁻ and π of net prices."""
+    return Prices.of_net(problem, net)
 
 
 SAMPLE_UNITS = 4_000

@@ -7,8 +7,8 @@ planner translates to account and rep IDs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -151,9 +151,10 @@ class TravelCosts:
 
 @dataclass(frozen=True, eq=False)
 class AssignmentProblem:
-    """Assign every unit to one territory at least cost, every load within its limits.
+    """Assign every unit to one territory at least cost, every load within its limits and near its target.
 
-    minimise Σ_i c_{i,t(i)}  subject to  l_kt ≤ Σ_{i: t(i)=t} a_kit ≤ u_kt  for every measure k and territory t.
+    minimise Σ_i c_{i,t(i)} + Σ_kt w_k |L_kt − T_kt|  subject to  l_kt ≤ L_kt ≤ u_kt  for every measure k and
+    territory t, where L_kt = Σ_{i: t(i)=t} a_kit is the load.
 
     Attributes
     ----------
@@ -164,6 +165,13 @@ class AssignmentProblem:
         −inf and inf where there is no limit.
     pair_loads : ndarray of float64, shape (n_measures, n_units, n_territories), or None
         Where loads depend on the territory.
+    target : ndarray of float64, shape (n_measures, n_territories)
+        Soft targets T; ignored where the weight is 0. Left out: zeros.
+    target_weight : ndarray of float64, shape (n_measures,)
+        w ≥ 0: what every unit of load off its target costs, above or below. Left out: zeros.
+    whole_target : ndarray of bool, shape (n_measures,)
+        Whether the measure's loads are all whole numbers, so that a load cannot lie between the two whole numbers
+        around a target: the bound then gains (``solvers.whole`` sets it). Left out: False.
     """
 
     costs: CostSource
@@ -171,7 +179,18 @@ class AssignmentProblem:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     pair_loads: NDArray[np.float64] | None = None
+    target: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    target_weight: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    whole_target: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     _cache: list[NDArray[np.float64]] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.target.size == 0:
+            object.__setattr__(self, "target", np.zeros(self.lower.shape))
+        if self.target_weight.size == 0:
+            object.__setattr__(self, "target_weight", np.zeros(len(self.lower)))
+        if self.whole_target.size == 0:
+            object.__setattr__(self, "whole_target", np.zeros(len(self.lower), np.bool_))
 
     @property
     def n_units(self) -> int:
@@ -219,9 +238,43 @@ class AssignmentProblem:
 
     def with_limits(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> AssignmentProblem:
         """Return the same problem under other limits, sharing the costs already computed."""
-        other = AssignmentProblem(self.costs, self.loads, lower, upper, self.pair_loads)
+        return self._changed(lower=lower, upper=upper)
+
+    def without_targets(self) -> AssignmentProblem:
+        """Return the same problem with hard limits alone, sharing the costs already computed."""
+        return self._changed(target_weight=np.zeros(self.n_measures)) if self.has_targets else self
+
+    def with_whole_targets(self, whole: NDArray[np.bool_]) -> AssignmentProblem:
+        """Return the same problem where the loads of some measures are known to be whole numbers."""
+        return self._changed(whole_target=whole)
+
+    def _changed(self, **changes: Any) -> AssignmentProblem:
+        other = replace(self, **changes)
         object.__setattr__(other, "_cache", self._cache)
         return other
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether anything off target costs anything."""
+        return bool(np.any(self.target_weight > 0))
+
+    @property
+    def soft(self) -> NDArray[np.int64]:
+        """The measures with soft targets, ascending."""
+        return np.flatnonzero(self.target_weight > 0)
+
+    def whole_below(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the greatest attainable load up to each target, and how far the target is above it.
+
+        Both of shape ``(n_measures, n_territories)``. Where loads are whole numbers: ⌊T⌋ and the fraction T − ⌊T⌋.
+        Elsewhere any load is attainable: T and 0.
+        """
+        below = np.where(self.whole_target[:, None], np.floor(self.target), self.target)
+        return below, self.target - below
+
+    def off_target(self, loads: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return w |L − T| for loads of shape ``(n_measures, n_territories)``, in that shape."""
+        return self.target_weight[:, None] * np.abs(loads - self.target)
 
     def loads_of(self, assignment: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return the load of every territory, shape ``(n_measures, n_territories)``."""
@@ -232,10 +285,15 @@ class AssignmentProblem:
         return np.array([np.bincount(assignment, table[rows, assignment], m) for table in self.pair_loads])
 
     def cost_of(self, assignment: NDArray[np.int32]) -> float:
-        """Return the total cost; +inf where a pair is not allowed."""
+        """Return the total cost, without what is off target; +inf where a pair is not allowed."""
         return float(
             sum(block[np.arange(last - first), assignment[first:last]].sum() for first, last, block in self.blocks())
         )
+
+    def objective_of(self, assignment: NDArray[np.int32]) -> float:
+        """Return what is minimised: the total cost and what is off target; +inf where a pair is not allowed."""
+        cost = self.cost_of(assignment)
+        return cost + float(self.off_target(self.loads_of(assignment)).sum()) if self.has_targets else cost
 
     def slack(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the limits widened by the summation slack: what a load is compared with."""

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from solvers.bounds import Prices
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
@@ -73,8 +76,8 @@ class SolveResult:
     assignment : ndarray of int32, shape (n_units,), or None
         Territory of each unit.
     objective, lower_bound, priced_bound : float or None
-        ``priced_bound`` is what ``upper_prices`` and ``lower_prices`` prove by weak duality over every allowed pair;
-        ``lower_bound`` is the same or what a search proved.
+        ``objective`` is the cost and what is off target. ``priced_bound`` is what the prices prove by weak duality over
+        every allowed pair; ``lower_bound`` is the same or what a search proved.
     upper_prices, lower_prices : ndarray of float64, shape (n_measures, n_territories)
         λ⁺ and λ⁻ ≥ 0: price per unit of load at the upper and at the lower limit. When infeasible, the ray that
         proves it.
@@ -85,6 +88,8 @@ class SolveResult:
     seconds : float
     certificate : float or None
         When infeasible and proved by prices: the positive number they prove.
+    target_prices : ndarray of float64, shape (n_measures, n_territories)
+        π between −w and w: price per unit of load at the soft target. Left out: zeros.
     """
 
     status: Status
@@ -99,3 +104,9 @@ class SolveResult:
     rounds: int = 0
     seconds: float = 0.0
     certificate: float | None = None
+    target_prices: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def prices(self) -> Prices:
+        """The three kinds of prices as one."""
+        return Prices(self.upper_prices, self.lower_prices, self.target_prices)

@@ -3,6 +3,7 @@
 The proved loss of an assignment, objective − bound, is a sum over territories at given prices::
 
     loss_t = Σ_{i in t} (r_it − min_s r_is)  +  Σ_k λ⁺_kt (u_kt − L_kt) + λ⁻_kt (L_kt − l_kt)
+                                             +  Σ_k w_k |L_kt − T_kt| − π_kt (L_kt − T_kt)
 
 with r the reduced costs and L the loads (complementary slackness, term by term). It says where to look: a
 neighbourhood S can gain at most Σ_{t in S} loss_t, and a pair whose reduced cost exceeds its unit's least by more than
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from solvers.bounds import priced_bound
+from solvers.bounds import priced_bound, whole_target_gain
+from solvers.deviation import Targets
 from solvers.linear import limit_scale
 from solvers.moves import descend, relay
 from solvers.neighbourhoods import Answer, Halt, Neighbourhood, open_neighbourhood, resolve
@@ -44,6 +46,12 @@ CORE_PAIRS = 6_000
 
 STALLED_ROUNDS = 150
 PLACE_TRIES = 16
+APPROACHES = 24
+"""Doublings of a target's weight, or of a price of violation, before the search goes on with what there is."""
+
+SWAPPED_PAIRS = 500_000
+"""With more candidate pairs than this, units are shifted towards the targets and not swapped."""
+
 MOVE_WORK = 60_000_000
 """Pairs looked at by one call of the fast moves: a second or so."""
 
@@ -90,7 +98,7 @@ class Search:
     ----------
     assignment : ndarray of int32, shape (n_units,)
     objective : float
-        Its cost; meaningful when ``feasible``.
+        Its cost and what is off target; meaningful when ``feasible``.
     lower_bound : float
         Best bound proved.
     feasible, proved_infeasible : bool
@@ -109,6 +117,8 @@ class Search:
     ) -> None:
         self.problem, self.candidates, self.prices, self.rng, self.report = problem, candidates, prices, rng, report
         self.lower, self.upper = problem.slack()
+        self.soft, self.has_targets = problem.soft, problem.has_targets
+        self.targets = Targets(problem.target, problem.target_weight)
         self.lower_bound = priced_bound(problem, prices)
         self.proof: dict[str, Any] = {"kind": "prices"}
         self.rounds = 0
@@ -126,7 +136,8 @@ class Search:
         # Reduced costs carry the prices already, so a violation need only outweigh a typical regret to begin with.
         dear = np.abs(prices.net).mean(axis=1) if prices.net.size else np.zeros(problem.n_measures)
         fallback = (np.abs(candidates.cost).mean() + 1e-9) / limit_scale(problem).ravel()
-        self.penalty = np.repeat(np.maximum(0.3 * dear, fallback)[:, None], problem.n_territories, axis=1)
+        self.gentle = np.maximum(0.3 * dear, fallback)
+        self.penalty = np.repeat(self.gentle[:, None], problem.n_territories, axis=1)
         self.pairs_wanted = float(FIRST_PAIRS)
         self.band_wanted = float(FIRST_PAIRS)
         self.core_effort = 2.0
@@ -144,7 +155,10 @@ class Search:
                 for k in range(self.problem.n_measures)
             ]
         ).reshape(self.problem.n_measures, self.problem.n_territories)
-        self.objective = float(c.cost[self.pair].sum())
+        self.cost = float(c.cost[self.pair].sum())
+        self.objective = self.cost
+        if self.has_targets:
+            self.objective += float(self.problem.off_target(self.totals).sum())
         self.feasible = bool(np.all(self.totals <= self.upper) and np.all(self.totals >= self.lower))
 
     @property
@@ -186,6 +200,8 @@ class Search:
     def place(self, stop: Stop) -> None:
         """Bring the start inside its limits, then to a local optimum, with the fast moves."""
         # At the prices, what a move costs beyond its unit's best is its regret: the repair that loses least.
+        if self.has_targets:
+            self._approach_targets()
         for attempt in range(PLACE_TRIES):
             if self.feasible or (self.candidates.n_pairs > 500_000 and stop.requested()):
                 break
@@ -201,20 +217,50 @@ class Search:
     def polish(self) -> None:
         """Shift and swap on the true costs without breaking a limit."""
         before = self.pair.copy()
-        self._descend(self.candidates.cost, swaps=2)
+        self._descend(self.candidates.cost, swaps=2, forbidding=True)
         if not self.feasible:
             self.pair = before
             self._refresh()
 
+    def _approach_targets(self) -> None:
+        """Shift and swap at the prices while the targets' weights, and prices of violation, grow to what they must be.
+
+        A target far dearer than its price would take the first move that comes nearer, whatever that costs; and units
+        that fit a dear target seldom fit a limit as well, so that both have to be met on the way.
+        """
+        dear = np.maximum(np.abs(self.prices.target[self.soft]).max(axis=1), self.gentle[self.soft])
+        part = np.minimum(1.0, 2 * dear / self.problem.target_weight[self.soft])
+        # Where units are many, small ones even out what shifts leave.
+        swaps = 2 if self.candidates.n_pairs <= SWAPPED_PAIRS else 0
+        for _ in range(APPROACHES):
+            self._descend(self.reduced, swaps=swaps, everyone=True, part=part)
+            if np.all(part == 1.0) and self.feasible:
+                break
+            self.penalty = np.where(self._broken(), self.penalty * 2.0, self.penalty)
+            part = np.minimum(1.0, part * 2.0)
+
     def _broken(self) -> NDArray[np.bool_]:
         return np.asarray((self.totals > self.upper) | (self.totals < self.lower))
 
-    def _descend(self, cost: NDArray[np.float64], *, swaps: int) -> None:
+    def _descend(
+        self,
+        cost: NDArray[np.float64],
+        *,
+        swaps: int,
+        everyone: bool = False,
+        forbidding: bool = False,
+        part: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Shift and swap: the units that a broken limit concerns, or everyone. ``part`` is as for ``_aims``."""
         c = self.candidates
         penalty = self.penalty
-        if swaps == 2:
+        if forbidding:
             # From a feasible assignment: no saving may outweigh a violation.
-            penalty = np.maximum(penalty, 1.0) * (1e3 * max(1.0, float(np.abs(c.cost).max(initial=0.0))))
+            most = max(1.0, float(np.abs(c.cost).max(initial=0.0)))
+            if self.has_targets:
+                most += 2 * float((self.problem.target_weight * c.load.max(axis=1, initial=0.0)).sum())
+            penalty = np.maximum(penalty, 1.0) * (1e3 * most)
+        if everyone or forbidding:
             tried = np.arange(c.n_units)
         else:
             broken: NDArray[np.bool_] = np.any(self._broken(), axis=0)
@@ -229,6 +275,8 @@ class Search:
             self.lower,
             self.upper,
             penalty,
+            self.soft,
+            self._aims(priced=not forbidding, part=part),
             order,
             self.pair,
             self.totals,
@@ -248,12 +296,26 @@ class Search:
                 self.lower,
                 self.upper,
                 self.penalty,
+                self.soft,
+                self._aims(priced=True),
                 k,
                 self.pair,
                 self.totals,
                 20_000,
             )
         self._refresh()
+
+    def _aims(self, *, priced: bool, part: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the soft targets and what a unit of load above and below costs, shape (3, n_soft, n_territories).
+
+        ``priced``: beside reduced costs, which charge the targets' prices π already: w |L − T| less π (L − T).
+        ``part``: the fraction of each w to count, shape (n_soft,); all of it where left out.
+        """
+        target = self.problem.target[self.soft]
+        weight = self.problem.target_weight[self.soft] * (1.0 if part is None else part)
+        weight = np.broadcast_to(weight[:, None], target.shape)
+        price = self.prices.target[self.soft] if priced else np.zeros(target.shape)
+        return np.array([target, weight - price, weight + price])
 
     def losses(self) -> NDArray[np.float64]:
         """Return the proved loss of every territory; with a feasible assignment they sum to objective − bound."""
@@ -262,6 +324,9 @@ class Search:
         with np.errstate(invalid="ignore"):
             loss += np.where(prices.upper > 0, prices.upper * (problem.upper - self.totals), 0.0).sum(axis=0)
             loss += np.where(prices.lower > 0, prices.lower * (self.totals - problem.lower), 0.0).sum(axis=0)
+        if self.has_targets:
+            off = problem.off_target(self.totals) - prices.target * (self.totals - problem.target)
+            loss += (off - whole_target_gain(problem, prices)).sum(axis=0)
         return np.maximum(loss, 0.0)
 
     def round(self, pool: ThreadPoolExecutor, stop: Stop) -> bool:
@@ -294,7 +359,7 @@ class Search:
             core_job = pool.submit(
                 resolve, self.candidates, core, self.pair, effort=self.core_effort, seed=int(seeds[-1]), halt=halt
             )
-        fixed_cost = None if core is None else self.objective - float(self.candidates.cost[self.pair[core.units]].sum())
+        fixed_cost = None if core is None else self.cost - float(self.candidates.cost[self.pair[core.units]].sum())
         everything = [*jobs, *(job for job in (band_job, core_job) if job is not None)]
         while wait(everything, timeout=0.05).not_done:
             if stop.at_once():
@@ -373,6 +438,7 @@ class Search:
             everything,
             np.arange(self.problem.n_units),
             self.regret <= width,
+            self.targets,
         )
 
     def _core(self) -> Neighbourhood | None:
@@ -403,6 +469,7 @@ class Search:
             everything,
             np.arange(self.problem.n_units),
             open_pair,
+            self.targets,
         )
 
     def _priced(self) -> float:
@@ -462,4 +529,5 @@ class Search:
             count=PARALLEL,
             pairs_wanted=self.pairs_wanted,
             rng=self.rng,
+            targets=self.targets,
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solvers.candidates import Candidates
+    from solvers.deviation import Targets
 
 MOST_TERRITORIES = 8
 
@@ -27,6 +28,7 @@ def choose_neighbourhoods(
     count: int,
     pairs_wanted: float,
     rng: np.random.Generator,
+    targets: Targets | None = None,
 ) -> list[Neighbourhood]:
     """Return up to ``count`` neighbourhoods that share no territory.
 
@@ -47,6 +49,8 @@ def choose_neighbourhoods(
     pairs_wanted : float
         A neighbourhood grows by territories until it has this many open pairs.
     rng : numpy.random.Generator
+    targets : Targets or None
+        The soft targets.
     """
     totals, lower, upper = loads
     m = totals.shape[1]
@@ -63,7 +67,7 @@ def choose_neighbourhoods(
         # A neighbourhood can gain no more than it loses now, so dearer pairs are out of the question.
         worth = regret <= (float(loss[inside].sum()) if broken is None else np.inf)
         territories = np.array(sorted(inside), np.int32)
-        return open_neighbourhood(candidates, pair, totals, lower, upper, territories, units, worth)
+        return open_neighbourhood(candidates, pair, totals, lower, upper, territories, units, worth, targets)
 
     hoods = []
     for _ in range(count):

@@ -76,10 +76,14 @@ def tighten_to_whole(
 def tightened(problem: AssignmentProblem) -> AssignmentProblem:
     """Return the problem with limits rounded to whole numbers for measures whose loads are all whole.
 
-    Where loads depend on the territory the limits stay as they are, because the audit does not round those.
+    Soft targets stay where they are, but the bound is told that whole loads do not lie between two whole numbers.
+    Where loads depend on the territory nothing is rounded, because the audit does not round there.
     """
     lower, upper = problem.lower.copy(), problem.upper.copy()
+    whole = np.zeros(problem.n_measures, np.bool_)
     if problem.pair_loads is None:
         for k in range(problem.n_measures):
             lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
-    return problem.with_limits(lower, upper)
+            whole[k] = problem.target_weight[k] > 0 and np.all(problem.loads[k] == np.rint(problem.loads[k]))
+    tight = problem.with_limits(lower, upper)
+    return tight.with_whole_targets(whole) if whole.any() else tight
