@@ -1,0 +1,482 @@
+"""The ladder of territory design: start reading here. Each rung hands the next a better answer, or a bound.
+
+1. **Impossible?** (``infeasible``): cheap certificates first; the search for a contradiction only where no answer is found.
+2. **Small problems whole** (``small``): alternation with exact assignments, exact parts, then everything at once.
+3. **What it is worth** (``multipliers``, ``bound``): a number per unit that bounds every choice of centres from below.
+4. **Centres** (``free_centres``): annealing over centres and assignments, then exact parts, without connectedness.
+5. **One piece** (``connected``): a connected answer grown from the last one, improved without ever breaking a piece.
+6. **Prices at the centres** (``at_centres``, and the fixed-centre ladder): they explain the answer and, where centres are
+   given, prove it. Where nothing need be connected the fixed-centre ladder has a last look at the assignment as well.
+
+``problem`` states what is solved; ``checks`` is the plain definition of every rule.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from solvers.bounds import Prices, priced_bound
+from solvers.districting.at_centres import assignment_problem
+from solvers.districting.bound import centre_bound
+from solvers.districting.checks import broken_rules
+from solvers.districting.connected import search_connected
+from solvers.districting.exact import solve_exactly
+from solvers.districting.free_centres import search_centres
+from solvers.districting.infeasible import Infeasibility, at_a_glance, components, prove_infeasible
+from solvers.districting.medians import Recentring
+from solvers.districting.multipliers import ascend
+from solvers.districting.problem import Districts
+from solvers.districting.small import solve_small
+from solvers.ladder import solve as solve_assignment
+from solvers.result import Progress, relative_gap
+from solvers.whole import tighten_to_whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from solvers.districting.multipliers import Multipliers
+    from solvers.districting.problem import DistrictingProblem
+    from solvers.result import ProgressListener, StopRequest, Termination
+
+OPTIMAL_GAP = 1e-6
+"""A gap this small is called optimal."""
+
+SMALL_UNITS = 400
+SMALL_PAIRS = 40_000
+"""A problem of at most so many units and pairs is also solved as a whole by integer programming."""
+
+TINY_PAIRS = 2_500
+"""A problem of at most so many pairs is solved whole at once: any search before that would take longer."""
+
+START_ROUNDS = 6
+"""Rounds of the search for centres whose answer is then connected; and of the connected search before a small problem is
+solved whole. Counted, not timed, so that the answer does not depend on the clock."""
+
+PROOF_ROUNDS = 24
+"""Rounds without an answer after which a contradiction is looked for."""
+
+SETTLINGS = 3
+"""A better assignment may move centres, which may better the assignment: so many times at most. The prices are those of the
+last look, a centre or two apart from the answer's at worst."""
+
+LARGEST_WHOLE_LIMIT = 2_000_000
+"""Whole units are counted on only up to this limit: the audit repeats that bound by the textbook's dynamic program, which
+has a number for every whole load."""
+
+LARGE_PAIRS = 16_000_000
+SEARCH_SHARE = 0.5
+"""With more pairs than that the answer comes first, in this share of the time, and the bound after it."""
+
+BOUND_SHARE = 0.25
+"""At most this share of the time goes into the bound before an answer is looked for."""
+
+
+def design(
+    problem: DistrictingProblem,
+    *,
+    time_limit_s: float = 60.0,
+    gap: float = 1e-4,
+    rounds: int | None = None,
+    seed: int = 0,
+    on_progress: ProgressListener | None = None,
+    should_stop: StopRequest | None = None,
+) -> Districts:
+    """Design territories.
+
+    Parameters
+    ----------
+    problem : DistrictingProblem
+    time_limit_s : float
+        Checked between rounds; a round is short.
+    gap : float
+        Proved relative gap at which to stop; 0 for optimality (to 1e-6).
+    rounds : int or None
+        Stop after this many rounds of improvement: with the number of an earlier answer, that answer comes back.
+    seed : int
+    on_progress : callable or None
+        Called with a :class:`solvers.result.Progress` now and then.
+    should_stop : callable or None
+        Asked between rounds.
+    """
+    return _Design(problem, time_limit_s, max(gap, OPTIMAL_GAP), rounds, seed, on_progress, should_stop).run()
+
+
+def _rounded(problem: DistrictingProblem) -> tuple[DistrictingProblem, list[int]]:
+    """Return the problem with limits rounded to whole numbers where loads are whole, and for which measures that says more."""
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    for k in range(problem.n_measures):
+        lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
+    changed = [
+        k
+        for k in range(problem.n_measures)
+        if not np.array_equal(lower[k], problem.lower[k]) or not np.array_equal(upper[k], problem.upper[k])
+    ]
+    return replace(problem, lower=lower, upper=upper), changed
+
+
+class _Design:
+    """One design under way: the best answer and the best bound so far."""
+
+    def __init__(
+        self,
+        problem: DistrictingProblem,
+        time_limit_s: float,
+        gap: float,
+        rounds: int | None,
+        seed: int,
+        on_progress: ProgressListener | None,
+        should_stop: StopRequest | None,
+    ) -> None:
+        self.asked = problem
+        self.problem, self.whole = _rounded(problem)
+        self.began, self.time_limit_s = time.perf_counter(), time_limit_s
+        self.gap, self.rounds_wanted = gap, rounds
+        # Only sums of whole numbers can be proved again by anyone, digit for digit.
+        self.whole_loads = bool(
+            np.all(problem.loads == np.rint(problem.loads)) and np.all(problem.upper <= LARGEST_WHOLE_LIMIT)
+        )
+        self.rng = np.random.default_rng(seed)
+        self.on_progress, self.requested = on_progress, should_stop or (lambda: False)
+        self.centres: NDArray[np.int64] | None = None
+        self.assignment: NDArray[np.int32] | None = None
+        self.objective = np.inf
+        self.lower_bound = -np.inf
+        self.proof: dict[str, Any] = {"kind": "prices"}
+        self.multipliers: Multipliers | None = None
+        self.given_prices: Prices | None = None
+        self.recentring = Recentring(self.problem) if problem.centres is None else None
+        self.rounds = 0
+        self.deadline_s, self.cut_short = time_limit_s, False
+        self.contradiction: Infeasibility | None = None
+        self.stalled = False
+
+    # State
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an answer that keeps every rule."""
+        return self.assignment is not None
+
+    @property
+    def small(self) -> bool:
+        """Whether integer programming can take the whole problem."""
+        n, m = self.problem.n_units, self.problem.costs.n_candidates
+        return n <= SMALL_UNITS and n * m <= SMALL_PAIRS
+
+    @property
+    def large(self) -> bool:
+        """Whether there are too many pairs to have them all at hand."""
+        return self.problem.n_units * self.problem.costs.n_candidates > LARGE_PAIRS
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def rounds_left(self, most: int | None = None) -> int | None:
+        """Return how many more rounds there may be, at most ``most``; None for no limit."""
+        left = None if self.rounds_wanted is None else max(0, self.rounds_wanted - self.rounds)
+        return most if left is None else left if most is None else min(left, most)
+
+    def time_is_up(self) -> bool:
+        return self.requested() or self.seconds() >= self.deadline_s
+
+    def closed(self) -> bool:
+        """Whether the proved gap is as small as asked for."""
+        return self.found and relative_gap(self.objective, self.lower_bound) <= self.gap
+
+    def over(self) -> bool:
+        return self.time_is_up() or self.closed() or self.rounds_left() == 0 or self.contradiction is not None
+
+    def target(self) -> float | None:
+        """Return the objective at which the gap is small enough."""
+        return self.lower_bound / (1.0 - self.gap) if self.lower_bound > 0 else None
+
+    def offer(self, centres: NDArray[np.int64], assignment: NDArray[np.int32]) -> None:
+        """Keep an answer if it keeps every rule and is better, with its centres where its territories want them."""
+        choices = [centres]
+        if self.recentring is not None:
+            choices.append(self.recentring.moved(centres, assignment))
+        for choice in choices:
+            value = self.problem.cost_of(choice, assignment)
+            if value < self.objective and not broken_rules(self.problem, choice, assignment):
+                self.centres, self.assignment, self.objective = choice, assignment, value
+
+    def raise_bound(self, value: float, proof: dict[str, Any]) -> None:
+        """Keep a bound if it is better, with what proves it."""
+        if np.isfinite(value) and value > self.lower_bound:
+            self.lower_bound, self.proof = value, proof
+
+    def say(self, stage: str, **values: float | int | None) -> None:
+        """Tell how the design stands; what a rung reports of its own counts where it is better."""
+        if self.on_progress is None:
+            return
+        objective = values.get("objective")
+        best = min(self.objective, np.inf if objective is None else objective)
+        done = int(values.get("rounds") or 0)
+        self.on_progress(
+            Progress(
+                stage,
+                self.seconds(),
+                self.rounds + done,
+                None if np.isinf(best) else float(best),
+                None if np.isinf(self.lower_bound) else self.lower_bound,
+                None if np.isfinite(best) else values.get("violation"),
+            )
+        )
+
+    # Rungs
+
+    def run(self) -> Districts:
+        self.say("measuring travel")
+        self.contradiction = at_a_glance(self.problem)
+        if self.contradiction is None and self.problem.graph is not None:
+            self.contradiction = components(self.problem)
+        if self.contradiction is None:
+            free, large = self.problem.centres is None, self.large
+            if free and not large:
+                self._bound()
+            if free and large:
+                # A bound takes as long as an answer here: the answer first, the bound from what time is left.
+                self.deadline_s = SEARCH_SHARE * self.time_limit_s
+            self._search()
+            self.cut_short = self.seconds() >= self.deadline_s
+            self.deadline_s = self.time_limit_s
+            if free and large and self.found:
+                self._bound()
+        return self._answer()
+
+    def _take(self, found: Multipliers) -> None:
+        """Keep multipliers that prove more than the present ones."""
+        if found.whole and not self.whole_loads:
+            bound = centre_bound(self.problem, found.values, found.measure)
+            found = replace(found, bound=bound, whole=False)
+        if found.bound < 0:
+            # Cut off before it was worth anything: no worth at all proves 0, since nothing costs less.
+            none = np.zeros(self.problem.n_units)
+            found = replace(
+                found, values=none, bound=centre_bound(self.problem, none, found.measure, whole=found.whole)
+            )
+        if self.multipliers is None or found.bound > self.multipliers.bound:
+            self.multipliers = found
+            self.raise_bound(found.bound, {"kind": "prices"})
+
+    def _bound(self) -> None:
+        """Find multipliers that bound every choice of centres."""
+        self.say("bounding")
+        stop_at = self.seconds() + BOUND_SHARE * self.time_limit_s
+        self._take(
+            ascend(
+                self.problem,
+                upper_value=self.objective if self.found else None,
+                should_stop=lambda: self.requested() or self.seconds() >= stop_at,
+                whole=self.whole_loads,
+            )
+        )
+
+    def _search(self) -> None:
+        if self.problem.n_units * self.problem.costs.n_candidates <= TINY_PAIRS:
+            if self.problem.centres is not None:
+                self._start()
+            self._solve_whole()
+            if self.found or self.over():
+                return
+        if self.problem.graph is None:
+            self._choose_centres(None)
+            if self.small:
+                self._solve_whole()
+            return
+        start = self._start()
+        if start is None:
+            return
+        self._connect(*start, START_ROUNDS if self.small else None)
+        if not self.found and not self.over():
+            if self.small:
+                self._contradict()
+            if not self.over():
+                self._connect(*start, None)
+        if self.small:
+            self._solve_whole()
+
+    def _choose_centres(self, most: int | None) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+        """Search for centres without connectedness; return the answer, which need not keep the rules."""
+        if self.over():
+            return None
+        if self.problem.graph is None and self.small and most is None:
+            most = START_ROUNDS
+        answer = search_centres(
+            self.problem,
+            should_stop=self.time_is_up,
+            rounds=self.rounds_left(most),
+            rng=self.rng,
+            report=self.say,
+            target=self.target() if self.problem.graph is None else None,
+        )
+        self.rounds += answer.rounds
+        self.stalled = answer.termination == "stalled"
+        if answer.feasible and self.problem.graph is None:
+            self.offer(answer.centres, answer.assignment)
+        return answer.centres, answer.assignment
+
+    def _start(self) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+        """Return centres and an assignment to connect: the best unconnected one, which is nearly in one piece."""
+        if self.problem.centres is None:
+            if self.small and self.multipliers is not None:
+                # The centres that the bound used most are start enough for what is solved whole later.
+                centres = self.multipliers.centres
+                return centres, self.problem.costs.columns(centres).argmin(axis=1).astype(np.int32)
+            return self._choose_centres(START_ROUNDS)
+        relaxed = assignment_problem(self.problem, self.problem.centres)
+        # Without connection the fixed-centre ladder's prices are a bound, and its contradiction a contradiction.
+        found = solve_assignment(relaxed, time_limit_s=0.2 * self.time_limit_s, rounds=0, should_stop=self.requested)
+        self.given_prices = found.prices
+        if found.status == "infeasible":
+            nothing = np.empty(0, np.int64)
+            measures = tuple(range(self.problem.n_measures))
+            self.contradiction = Infeasibility("limits", nothing, nothing, measures, False, {"kind": "prices"})
+            return None
+        if found.lower_bound is not None:
+            self.raise_bound(found.lower_bound, {"kind": "prices"})
+        if found.assignment is not None:
+            return self.problem.centres, found.assignment
+        nearest = np.concatenate([block.argmin(axis=1) for _, _, block in relaxed.blocks()])
+        return self.problem.centres, nearest.astype(np.int32)
+
+    def _connect(self, centres: NDArray[np.int64], assignment: NDArray[np.int32], most: int | None) -> None:
+        """Make territories of one piece and improve them."""
+        if self.time_is_up() or self.rounds_left() == 0:
+            most = 0
+        answer = search_connected(
+            self.problem,
+            centres,
+            assignment,
+            should_stop=self.time_is_up,
+            rounds=self.rounds_left(most),
+            rng=self.rng,
+            report=self.say,
+            resolve=None if self.small else solve_exactly,
+            target=self.target(),
+        )
+        self.rounds += answer.rounds
+        self.stalled = True
+        if answer.feasible:
+            self.offer(answer.centres, answer.assignment)
+
+    def _contradict(self) -> None:
+        """Look for a proof that no answer exists."""
+        self.say("looking for a contradiction", rounds=0)
+        self.contradiction = prove_infeasible(
+            self.problem, should_stop=self.time_is_up, effort=max(10.0, self.time_limit_s)
+        )
+
+    def _solve_whole(self) -> None:
+        """Solve the whole problem by integer programming, from the best answer so far."""
+        if self.over():
+            return
+        incumbent = None if self.centres is None or self.assignment is None else (self.centres, self.assignment)
+        answer = solve_small(
+            self.problem,
+            should_stop=self.time_is_up,
+            rounds=self.rounds_left(),
+            rng=self.rng,
+            report=lambda value, bound: self.say("solving the whole", objective=value),
+            incumbent=incumbent,
+            seconds_left=lambda: max(1.0, self.time_limit_s - self.seconds()),
+        )
+        self.rounds += answer.rounds
+        self.stalled = not answer.optimal
+        if answer.centres is not None and answer.assignment is not None:
+            self.offer(answer.centres, answer.assignment)
+        if answer.infeasible and not self.found:
+            # Within the solver's tolerances; only whole numbers make a proof of it.
+            self._contradict()
+        if answer.multipliers is not None:
+            self._take(answer.multipliers)
+        if answer.proof.get("kind") == "search":
+            self.raise_bound(answer.bound, answer.proof)
+
+    # The answer
+
+    def _termination(self) -> Termination:
+        if self.contradiction is not None:
+            return "infeasible"
+        if self.closed():
+            return "gap" if relative_gap(self.objective, self.lower_bound) > OPTIMAL_GAP else "optimal"
+        if self.requested():
+            return "interrupted"
+        if self.rounds_left() == 0:
+            return "rounds"
+        return "time_limit" if self.cut_short or self.seconds() >= self.time_limit_s else "stalled"
+
+    def _answer(self) -> Districts:
+        termination = self._termination()
+        nothing = self.given_prices or Prices(np.zeros_like(self.problem.lower), np.zeros_like(self.problem.lower))
+        if self.contradiction is not None or self.centres is None or self.assignment is None:
+            return Districts(
+                status="infeasible" if self.contradiction is not None else "unknown",
+                termination=termination,
+                assignment=None,
+                centres=None,
+                objective=None,
+                lower_bound=None if np.isinf(self.lower_bound) else self.lower_bound,
+                priced_bound=None,
+                multipliers=None,
+                prices=nothing,
+                contradiction=self.contradiction,
+                proof={} if self.contradiction is None else self.contradiction.proof,
+                rounds=self.rounds,
+                seconds=self.seconds(),
+            )
+        self.say("pricing the limits")
+        prices, at_centres = self._prices()
+        given = self.problem.centres is not None
+        priced = at_centres if given else self._proved_as_written()
+        proof = dict(self.proof)
+        proof["whole_measures"] = self.whole
+        if self.multipliers is not None:
+            proof["measure"] = self.multipliers.measure
+            proof["whole_units"] = self.multipliers.whole
+        lower_bound = min(self.lower_bound, self.objective)
+        gap = relative_gap(self.objective, lower_bound)
+        return Districts(
+            status="optimal" if gap <= OPTIMAL_GAP else "feasible",
+            termination=termination,
+            assignment=self.assignment,
+            centres=self.centres,
+            objective=self.objective,
+            lower_bound=None if np.isinf(lower_bound) else lower_bound,
+            priced_bound=priced,
+            multipliers=None if self.multipliers is None else self.multipliers.values,
+            prices=prices,
+            bound_at_centres=None if given else at_centres,
+            proof=proof,
+            rounds=self.rounds,
+            seconds=self.seconds(),
+        )
+
+    def _proved_as_written(self) -> float | None:
+        """Return what the multipliers prove for the limits as they were written, not rounded to whole numbers."""
+        if self.multipliers is None:
+            return None
+        return centre_bound(self.asked, self.multipliers.values, self.multipliers.measure)
+
+    def _prices(self) -> tuple[Prices, float]:
+        """Return prices at the centres of the answer and what they prove there, for the limits as written.
+
+        Where nothing has to be connected the fixed-centre ladder also has a last look at the assignment.
+        """
+        assert self.centres is not None
+        prices = self.given_prices
+        for _ in range(SETTLINGS if prices is None else 0):
+            relaxed = assignment_problem(self.problem, self.centres, own_centres=self.problem.graph is None)
+            found = solve_assignment(relaxed, time_limit_s=max(5.0, 0.1 * self.time_limit_s), gap=self.gap, rounds=0)
+            prices, priced_at = found.prices, self.centres
+            if found.assignment is not None and self.problem.graph is None:
+                self.offer(self.centres, found.assignment)
+            if np.array_equal(self.centres, priced_at):
+                break
+        assert prices is not None
+        asked = assignment_problem(self.asked, self.centres, own_centres=False)
+        return prices, priced_bound(asked, prices)
