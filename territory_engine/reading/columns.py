@@ -56,10 +56,14 @@ REP_ALIASES: dict[str, tuple[str, ...]] = {
 
 TRAVEL_ALIASES: dict[str, tuple[str, ...]] = {
     "rep_id": ("rep id", "repid"),
+    "center_id": ("center id", "centerid", "centre id", "centre_id"),
     "account_id": ("account id", "accountid"),
     "cost": (),
 }
 """As :data:`ACCOUNT_ALIASES`, for the travel table."""
+
+PAIR_ALIASES: dict[str, tuple[str, ...]] = {"unit_a": (), "unit_b": ()}
+"""As :data:`ACCOUNT_ALIASES`, for a list of neighbouring units."""
 
 
 LARGEST = 1e15
@@ -109,6 +113,11 @@ class Sheet:
     def note(self, notice: str) -> None:
         """Tell the planner something about the file that is no error."""
         self.notices.append(f"{self.file}: {notice}")
+
+    def rows_with_findings(self) -> NDArray[np.bool_]:
+        """Return which records have a finding already."""
+        rows = [f.row for f in self.findings if f.row is not None]
+        return np.isin(self.rows, rows) if rows else np.zeros(len(self), bool)
 
     def flag(
         self,

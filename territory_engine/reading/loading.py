@@ -11,16 +11,30 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from territory_engine.config import Config, load_config
-from territory_engine.errors import ConfigError, Finding, InputError
+from territory_engine.errors import Finding, InputError
+from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
 from territory_engine.problem import PlanningProblem, Source
-from territory_engine.reading.columns import ACCOUNT_ALIASES, REP_ALIASES, TRAVEL_ALIASES, Sheet, sheet_of
+from territory_engine.reading.columns import (
+    ACCOUNT_ALIASES,
+    PAIR_ALIASES,
+    REP_ALIASES,
+    TRAVEL_ALIASES,
+    ConfigFinding,
+    Sheet,
+    sheet_of,
+)
 from territory_engine.reading.placement import place
+from territory_engine.reading.settings import check_settings
 from territory_engine.reading.tables import Table, read_table, table_of_frame
 from territory_engine.reading.travel_table import check_travel_table, match_travel_table
+from territory_engine.reading.unit_rules import check_unit_rules
+from territory_engine.reading.units import units_of
 from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
+    from territory_engine.geography.layer import UnitLayer
 
 
 @dataclass(eq=False)
@@ -30,6 +44,8 @@ class _Inputs:
     accounts: Table | None = None
     reps: Table | None = None
     travel: Table | None = None
+    adjacency: Table | None = None
+    polygons: PolygonFile | None = None
     background: gpd.GeoDataFrame | None = None
     sources: list[Source] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -56,7 +72,7 @@ def load(config_path: str | Path) -> PlanningProblem:
     """
     path = Path(config_path)
     config = load_config(path)
-    _refuse_unsupported(config, path.name)
+    check_settings(config, path.name, has_reps=config.data.reps is not None)
     base = path.resolve().parent
     inputs = _Inputs()
     inputs.accounts = _read(inputs, "accounts", config.data.accounts, base)
@@ -64,6 +80,14 @@ def load(config_path: str | Path) -> PlanningProblem:
         inputs.reps = _read(inputs, "reps", config.data.reps, base)
     if config.travel.table is not None:
         inputs.travel = _read(inputs, "travel", config.travel.table, base)
+    if config.contiguity is not None and config.contiguity.adjacency is not None:
+        inputs.adjacency = _read(inputs, "adjacency", config.contiguity.adjacency, base)
+    if config.contiguity is not None and config.contiguity.units is not None:
+        name = config.contiguity.units
+        inputs.polygons = read_polygons(base / name, name)
+        if inputs.polygons.frame is not None:
+            rows = len(inputs.polygons.frame)
+            inputs.sources.append(Source("units", name, inputs.polygons.sha256, rows))
     if config.map.background is not None:
         _read_background(inputs, config.map.background, base)
     return _problem(config, inputs, base)
@@ -71,10 +95,13 @@ def load(config_path: str | Path) -> PlanningProblem:
 
 def load_frames(
     accounts: pd.DataFrame,
-    reps: pd.DataFrame,
+    reps: pd.DataFrame | None,
     config: Config,
     travel_table: pd.DataFrame | None = None,
     background: gpd.GeoDataFrame | None = None,
+    *,
+    units: gpd.GeoDataFrame | None = None,
+    adjacency: pd.DataFrame | None = None,
 ) -> PlanningProblem:
     """Check frames as :func:`load` checks files.
 
@@ -82,13 +109,17 @@ def load_frames(
     ----------
     accounts, reps : DataFrame
         Any index; a named one counts as a column. Findings call them ``accounts`` and ``reps``, and the first record
-        row 2, as if they had been saved.
+        row 2, as if they had been saved. ``reps`` may be None with free centres.
     config : Config
         Its paths are not read.
     travel_table : DataFrame, optional
-        Columns ``rep_id``, ``account_id``, ``cost`` and any measure.
+        Columns ``rep_id`` (``center_id`` with free centres), ``account_id``, ``cost`` and any measure.
     background : GeoDataFrame, optional
         Outlines for the map; any CRS, but it must have one.
+    units : GeoDataFrame, optional
+        Polygons, where ``[contiguity] units`` is set; any CRS, but it must have one.
+    adjacency : DataFrame, optional
+        ``unit_a``, ``unit_b``, where ``[contiguity] adjacency`` is set.
 
     Returns
     -------
@@ -99,9 +130,9 @@ def load_frames(
     ConfigError, InputError
         As :func:`load`.
     """
-    _refuse_unsupported(config, "configuration")
+    check_settings(config, "configuration", has_reps=reps is not None)
     inputs = _Inputs()
-    frames = {"accounts": accounts, "reps": reps, "travel": travel_table}
+    frames = {"accounts": accounts, "reps": reps, "travel": travel_table, "adjacency": adjacency}
     for role, frame in frames.items():
         if frame is not None:
             try:
@@ -111,55 +142,16 @@ def load_frames(
                 continue
             setattr(inputs, role, table)
             inputs.sources.append(Source(role, role, table.sha256, len(table.frame)))
+    if units is not None:
+        inputs.polygons = take_polygons(units, PolygonFile("units"))
+    if units is not None and inputs.polygons is not None and inputs.polygons.frame is not None:
+        digest = hashlib.sha256(
+            pd.util.hash_pandas_object(units.to_wkb(), index=False).to_numpy().tobytes()
+        ).hexdigest()
+        inputs.sources.append(Source("units", "units", digest, len(units)))
     if background is not None:
         inputs.background = _in_wgs84(background, "background", inputs.findings)
     return _problem(config, inputs, Path())
-
-
-def _refuse_unsupported(config: Config, file: str) -> None:
-    """Refuse what the configuration may say but this version cannot solve: never a plan that ignores a rule."""
-    findings = []
-    if config.contiguity is not None:
-        findings.append(
-            Finding(
-                "contiguous territories cannot be planned by this version",
-                file,
-                column="contiguity",
-                remedy="remove the [contiguity] table; travel keeps territories compact, not connected",
-            )
-        )
-    if config.territories.centers == "free":
-        findings.append(
-            Finding(
-                "choosing the centres is not possible in this version",
-                file,
-                column="territories.centers",
-                value="free",
-                allowed='"reps"',
-                remedy='write centers = "reps" and list the reps with their homes in data.reps',
-            )
-        )
-    if config.data.reps is None:
-        findings.append(
-            Finding(
-                "is missing", file, column="data.reps", remedy='add reps = "reps.csv": a row per rep, with the home'
-            )
-        )
-    if config.disruption is not None:
-        for key in ("max_moved", "weight"):
-            value = getattr(config.disruption, key)
-            if value is not None:
-                findings.append(
-                    Finding(
-                        "limiting or pricing moved accounts is not possible in this version",
-                        file,
-                        column=f"disruption.{key}",
-                        value=f"{value:g}",
-                        remedy=f"remove {key}; disruption.current alone compares the plan with today's owners",
-                    )
-                )
-    if findings:
-        raise ConfigError(findings)
 
 
 def _read(inputs: _Inputs, role: str, name: str, base: Path) -> Table | None:
@@ -189,7 +181,7 @@ def _read_background(inputs: _Inputs, name: str, base: Path) -> None:
         inputs.findings.append(Finding(f"cannot be read as a map layer: {error}", name, remedy=remedy))
         return
     inputs.background = _in_wgs84(frame, name, inputs.findings)
-    inputs.sources.append(Source("background", name, _digest(path), len(frame)))
+    inputs.sources.append(Source("background", name, digest_of(path), len(frame)))
 
 
 def _in_wgs84(frame: Any, name: str, findings: list[Finding]) -> gpd.GeoDataFrame | None:
@@ -210,29 +202,84 @@ def _in_wgs84(frame: Any, name: str, findings: list[Finding]) -> gpd.GeoDataFram
     return frame.to_crs(4326)
 
 
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the files of a folder format in the order of their names."""
-    parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.read_bytes())
-    return digest.hexdigest()
-
-
 def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
     """Check what was read, all of it, and put the problem together."""
-    names = config.data.columns
+    names, free = config.data.columns, config.territories.centers == "free"
     accounts = sheet_of(inputs.accounts, names.accounts, ACCOUNT_ALIASES, "accounts") if inputs.accounts else None
     reps = sheet_of(inputs.reps, names.reps, REP_ALIASES, "reps") if inputs.reps else None
     travel = sheet_of(inputs.travel, {}, TRAVEL_ALIASES, "travel") if inputs.travel else None
-    sheets = [s for s in (accounts, reps, travel) if s is not None]
+    adjacency = sheet_of(inputs.adjacency, {}, PAIR_ALIASES, "adjacency") if inputs.adjacency else None
+    sheets = [s for s in (accounts, reps, travel, adjacency) if s is not None]
     measures = tuple(dict.fromkeys(rule.measure for rule in config.balance))
     by_rep = frozenset(m for m in measures if travel is not None and travel.has(m))
+    _check_measure_names(config, by_rep, inputs.findings)
+    _needs_given_files(config, inputs, inputs.findings)
+    required = config.travel.table is None
+    # Rows that could not be read make every reference to them look unknown: such sheets are not matched.
+    whole = not inputs.findings and not any(s.findings for s in sheets)
+    if reps is not None:
+        check_reps(reps, config)
+        # A centre that is chosen makes the rep's home irrelevant.
+        place(reps, metric=config.travel.metric, required=required and not free, on_unlocated="error")
+    if accounts is not None:
+        check_accounts(accounts, config, by_rep)
+        place(accounts, metric=config.travel.metric, required=required, on_unlocated=config.data.on_unlocated)
+    server = "center_id" if free else "rep_id"
+    if travel is not None:
+        check_travel_table(travel, measures, server)
+    table, units = None, None
+    # Without a reps file there is nothing to wait for; with one, its IDs must be there.
+    known = reps.has("rep_id") if reps is not None else free and config.data.reps is None
+    if whole and accounts is not None and known and accounts.has("account_id"):
+        rep_ids = pd.Index(reps.frame["rep_id"].unique()) if reps is not None else pd.Index([], dtype=str)
+        count = len(rep_ids) or config.territories.count or 1
+        if reps is not None:
+            check_references(accounts, rep_ids, config)
+        if config.contiguity is not None:
+            units = units_of(accounts, config, count, polygons=inputs.polygons, adjacency=adjacency)
+            if units is not None:
+                check_unit_rules(accounts, reps, units, config)
+        if free:
+            _check_count(config, count, accounts, units, inputs.findings)
+        if travel is not None and not travel.findings and not accounts.frame["account_id"].duplicated().any():
+            ids = pd.Index(accounts.frame["account_id"]) if free else rep_ids
+            if free and units is not None:
+                ids = units.ids
+            if not free or config.contiguity is None or units is not None:
+                of_units = units is not None
+                table = match_travel_table(travel, accounts, ids, server, of_units=of_units)
+            for measure in sorted(by_rep & set(accounts.frame.columns)):
+                travel.note(
+                    f"{measure!r} is taken from here, since it depends on the rep; the accounts' own is not used."
+                )
+    read: list[Sheet | PolygonFile] = [*sheets, *([inputs.polygons] if inputs.polygons is not None else [])]
+    findings = [*inputs.findings, *(f for s in read for f in s.findings)]
+    if findings or accounts is None:
+        raise error_of(findings)
+    return PlanningProblem(
+        config=config,
+        accounts=_indexed(accounts, "account_id"),
+        reps=_indexed(reps, "rep_id")
+        if reps is not None
+        else pd.DataFrame(index=pd.Index([], dtype=str, name="rep_id")),
+        travel_table=table,
+        background=inputs.background,
+        sources=tuple(inputs.sources),
+        notices=tuple(n for s in read for n in s.notices),
+        base_dir=base,
+        units=units,
+    )
+
+
+def _check_measure_names(config: Config, by_rep: frozenset[str], findings: list[Finding]) -> None:
+    """Find measures whose name is taken, and those whose load depends on the rep where that cannot be planned."""
+    measures = tuple(dict.fromkeys(rule.measure for rule in config.balance))
     taken = {"travel", "accounts", "rep_id", "territory_id", "account_id", "location_source", "location_precision_km"}
     taken |= {f"{m}{end}" for m in measures for end in ("_target", "_deviation")}
+    chosen = "[contiguity]" if config.contiguity is not None else 'centers = "free"'
     for i, rule in enumerate(config.balance):
         if rule.measure in taken:
-            inputs.findings.append(
+            findings.append(
                 Finding(
                     f"{rule.measure!r} is the name of another column of territories.csv",
                     column=f"balance[{i + 1}].measure",
@@ -240,8 +287,17 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
                     remedy='rename the column, for instance with [data.columns.accounts]; to balance the number of accounts say "count"',
                 )
             )
-        if rule.measure in by_rep and rule.tolerance is not None:
-            inputs.findings.append(
+        if rule.measure in by_rep and (config.contiguity is not None or config.territories.centers == "free"):
+            findings.append(
+                ConfigFinding(
+                    f"loads that depend on who serves them cannot be planned together with {chosen} in this version",
+                    column=f"balance[{i + 1}].measure",
+                    value=rule.measure,
+                    remedy=f"remove the column {rule.measure!r} from the travel table, and give it in the accounts",
+                )
+            )
+        elif rule.measure in by_rep and rule.tolerance is not None:
+            findings.append(
                 Finding(
                     f"{rule.measure!r} is a column of the travel table, so what there is to share depends on who serves whom",
                     column=f"balance[{i + 1}].tolerance",
@@ -250,40 +306,42 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
                     remedy="give the limits as min or max, numbers or columns of the reps",
                 )
             )
-    required = config.travel.table is None
-    # Rows that could not be read make every reference to them look unknown: such sheets are not matched.
-    whole = not inputs.findings and not any(s.findings for s in sheets)
-    if reps is not None:
-        check_reps(reps, config)
-        place(reps, metric=config.travel.metric, required=required, on_unlocated="error")
-    if accounts is not None:
-        check_accounts(accounts, config, by_rep)
-        place(accounts, metric=config.travel.metric, required=required, on_unlocated=config.data.on_unlocated)
-    if travel is not None:
-        check_travel_table(travel, measures)
-    table = None
-    if whole and accounts is not None and reps is not None and accounts.has("account_id") and reps.has("rep_id"):
-        rep_ids = pd.Index(reps.frame["rep_id"].unique())
-        check_references(accounts, rep_ids, config)
-        if travel is not None and not travel.findings and not accounts.frame["account_id"].duplicated().any():
-            table = match_travel_table(travel, accounts, rep_ids)
-            for measure in sorted(by_rep & set(accounts.frame.columns)):
-                travel.note(
-                    f"{measure!r} is taken from here, since it depends on the rep; the accounts' own is not used."
+        if rule.measure in by_rep and rule.target_weight is not None:
+            findings.append(
+                ConfigFinding(
+                    f"{rule.measure!r} is a column of the travel table, so what there is to share depends on who serves whom",
+                    column=f"balance[{i + 1}].target_weight",
+                    value=f"{rule.target_weight:g}",
+                    allowed="a measure of the accounts, whose total does not depend on the plan",
+                    remedy="remove target_weight, or balance a column of the accounts",
                 )
-    findings = [*inputs.findings, *(f for s in sheets for f in s.findings)]
-    if findings or accounts is None or reps is None:
-        raise error_of(findings)
-    return PlanningProblem(
-        config=config,
-        accounts=_indexed(accounts, "account_id"),
-        reps=_indexed(reps, "rep_id"),
-        travel_table=table,
-        background=inputs.background,
-        sources=tuple(inputs.sources),
-        notices=tuple(n for s in sheets for n in s.notices),
-        base_dir=base,
-    )
+            )
+
+
+def _needs_given_files(config: Config, inputs: _Inputs, findings: list[Finding]) -> None:
+    """Find units or pairs that the configuration names but the caller of :func:`load_frames` did not give."""
+    for key, given in (("units", inputs.polygons), ("adjacency", inputs.adjacency)):
+        if (
+            config.contiguity is not None
+            and getattr(config.contiguity, key) is not None
+            and given is None
+            and not findings
+        ):
+            remedy = f"pass it as {key}=…, or remove contiguity.{key}"
+            findings.append(ConfigFinding("was not given", column=f"contiguity.{key}", remedy=remedy))
+
+
+def _check_count(config: Config, count: int, accounts: Sheet, units: UnitLayer | None, findings: list[Finding]) -> None:
+    """Find more territories than places to centre them."""
+    if config.contiguity is not None and units is None:
+        return
+    most, what = (len(accounts), "accounts") if units is None else (len(units), "units")
+    if count > most:
+        key = "data.reps" if config.data.reps is not None else "territories.count"
+        remedy = "ask for fewer territories: each is centred at a place of its own"
+        findings.append(
+            ConfigFinding(f"there are only {most:,} {what}", column=key, value=str(count), allowed=f"at most {most:,} territories", remedy=remedy)
+        )  # fmt: skip
 
 
 def _indexed(sheet: Sheet, column: str) -> pd.DataFrame:

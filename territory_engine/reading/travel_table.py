@@ -1,4 +1,4 @@
-"""A travel table checked: known IDs, each pair once, costs that are numbers, and no account left without a rep."""
+"""A travel table checked: known IDs, each pair once, costs that are numbers, and no account left out of reach."""
 
 from __future__ import annotations
 
@@ -18,50 +18,62 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-COLUMNS = ("rep_id", "account_id", "cost")
+COLUMNS = ("account_id", "cost")
 
 
-def check_travel_table(sheet: Sheet, measures: Sequence[str]) -> None:
+def check_travel_table(sheet: Sheet, measures: Sequence[str], server: str = "rep_id") -> None:
     """Check a table's columns: IDs not blank, costs and measures numeric; write the numbers into the sheet.
 
     Parameters
     ----------
     sheet : Sheet
-        Columns ``rep_id``, ``account_id``, ``cost`` and any measure.
+        Columns ``rep_id`` (or ``center_id``), ``account_id``, ``cost`` and any measure.
     measures : sequence of str
         The balanced measures; those that the table has become float64.
+    server : {"rep_id", "center_id"}
+        What travel starts from: a rep's home, or with free centres a place where a territory may be centred.
     """
-    missing = [c for c in COLUMNS if not sheet.has(c)]
+    missing = [c for c in (server, *COLUMNS) if not sheet.has(c)]
     for column in missing:
         listed = ", ".join(map(str, sheet.frame.columns[:40]))
         what = f"has no column {column!r}, which a travel table needs"
+        if column == "center_id":
+            what += ' with centers = "free"'
         sheet.findings.append(ConfigFinding(what, sheet.file, allowed=listed, remedy=f"name the column {column!r}"))
     if len(sheet) == 0 and not sheet.findings:
         sheet.findings.append(Finding("has no rows below the header", sheet.file))
     if missing or len(sheet) == 0:
         return
-    columns: dict[str, Any] = {"rep_id": sheet.text("rep_id"), "account_id": sheet.text("account_id")}
-    for column in ("rep_id", "account_id"):
+    columns: dict[str, Any] = {server: sheet.text(server), "account_id": sheet.text("account_id")}
+    for column in (server, "account_id"):
         sheet.flag(
             (columns[column] == "").to_numpy(dtype=bool), column, "is blank", remedy="fill it in, or delete the row"
         )
     columns["cost"] = _costs(sheet)
     for measure in measures:
         if sheet.has(measure):
-            columns[measure] = sheet.numbers(measure, blank="fill the cell: the account's load if this rep serves it")
+            columns[measure] = sheet.numbers(
+                measure, blank="fill the cell: the account's load if it is served from there"
+            )
     sheet.frame = sheet.frame.assign(**columns)
 
 
-def match_travel_table(sheet: Sheet, accounts: Sheet, rep_ids: pd.Index[Any]) -> pd.DataFrame:
-    """Match a checked table with accounts and reps.
+def match_travel_table(
+    sheet: Sheet, accounts: Sheet, ids: pd.Index[Any], server: str = "rep_id", *, of_units: bool = False
+) -> pd.DataFrame:
+    """Match a checked table with accounts, and with reps or centres.
 
     Parameters
     ----------
     sheet : Sheet
         The table, after :func:`check_travel_table`; gets findings for unknown IDs and pairs that repeat.
     accounts : Sheet
-        Gets a finding for each account that no rep can reach.
-    rep_ids : Index of str
+        Gets a finding for each account that cannot be reached.
+    ids : Index of str
+        What the first column may name: reps, accounts or units.
+    server : {"rep_id", "center_id"}
+    of_units : bool
+        Whether centres are units rather than accounts.
 
     Returns
     -------
@@ -69,27 +81,34 @@ def match_travel_table(sheet: Sheet, accounts: Sheet, rep_ids: pd.Index[Any]) ->
         The table with the IDs spelled as accounts and reps spell them.
     """
     account_ids = pd.Index(accounts.frame["account_id"])
-    at_rep = _positions(sheet, "rep_id", rep_ids, "a rep", "a rep_id of the reps file")
+    if server == "rep_id":
+        what, allowed = "a rep", "a rep_id of the reps file"
+    elif of_units:
+        what, allowed = "a unit", "the ID of a unit: under [contiguity] centres are units"
+    else:
+        what, allowed = "an account", "an account_id of the accounts file: centres are among the accounts"
+    at_rep = _positions(sheet, server, ids, what, allowed)
     at_account = _positions(sheet, "account_id", account_ids, "an account", "an account_id of the accounts file")
     known = (at_rep >= 0) & (at_account >= 0)
-    pair = at_account.astype(np.int64) * len(rep_ids) + at_rep
+    pair = at_account.astype(np.int64) * len(ids) + at_rep
     repeated = pd.Series(np.where(known, pair, -1 - np.arange(len(pair)))).duplicated().to_numpy()
     if repeated.any():
-        names = [f"{a}, {r}" for a, r in zip(sheet.frame["account_id"], sheet.frame["rep_id"], strict=True)]
-        sheet.flag(repeated, "account_id", "the pair of account and rep stands twice", values=names,
+        names = [f"{a}, {r}" for a, r in zip(sheet.frame["account_id"], sheet.frame[server], strict=True)]
+        sheet.flag(repeated, "account_id", f"the pair of account and {'rep' if server == 'rep_id' else 'centre'} stands twice", values=names,
                    allowed="each pair once", remedy="delete one of the rows")  # fmt: skip
     reachable = known & ~np.isposinf(sheet.frame["cost"].to_numpy(np.float64))
     alone = np.ones(len(account_ids), bool)
     alone[at_account[reachable]] = False
     accounts.flag(alone, "account_id", f"the account has no row with a finite cost in {sheet.file}",
-                  allowed="at least one rep for each account", remedy="add its rows, or leave the account out")  # fmt: skip
-    idle = np.setdiff1d(np.arange(len(rep_ids)), at_rep[reachable])
-    if len(idle):
-        listed = ", ".join(str(rep_ids[i]) for i in idle[:5]) + (" …" if len(idle) > 5 else "")
+                  allowed=f"at least one {'rep' if server == 'rep_id' else 'centre'} for each account", remedy="add its rows, or leave the account out")  # fmt: skip
+    idle = np.setdiff1d(np.arange(len(ids)), at_rep[reachable])
+    # Centres are chosen from those that the table has; a rep who is in no row has no work.
+    if len(idle) and server == "rep_id":
+        listed = ", ".join(str(ids[i]) for i in idle[:5]) + (" …" if len(idle) > 5 else "")
         sheet.note(f"{len(idle)} reps have no row with a finite cost and can serve no account ({listed}).")
     return sheet.frame.assign(
-        rep_id=np.asarray(rep_ids, dtype=object)[at_rep], account_id=np.asarray(account_ids, dtype=object)[at_account]
-    ).astype({"rep_id": str, "account_id": str})
+        **{server: np.asarray(ids, dtype=object)[at_rep]}, account_id=np.asarray(account_ids, dtype=object)[at_account]
+    ).astype({server: str, "account_id": str})
 
 
 def _positions(sheet: Sheet, column: str, ids: pd.Index[Any], what: str, allowed: str) -> NDArray[np.intp]:

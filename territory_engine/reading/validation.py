@@ -114,7 +114,7 @@ def check_reps(sheet: Sheet, config: Config) -> None:
     count = config.territories.count
     if count is not None and count != len(sheet):
         what = f"lists {len(sheet)} reps, but territories.count is {count}"
-        remedy = "remove territories.count, or list as many reps: each territory is served from its rep's home"
+        remedy = "remove territories.count, or list as many reps: each rep has one territory"
         sheet.findings.append(ConfigFinding(what, sheet.file, remedy=remedy))
     columns: dict[str, Any] = {}
     for i, rule in enumerate(config.balance, start=1):

@@ -86,8 +86,6 @@ def test_missing_files_are_named_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "key"),
     [
-        ('[contiguity]\nunits = "c.gpkg"\n', "contiguity"),
-        ('[territories]\ncenters = "free"\n', "territories.centers"),
         ('[disruption]\ncurrent = "o"\nmax_moved = 0.1\n', "disruption.max_moved"),
         ('[disruption]\ncurrent = "o"\nweight = 1\n', "disruption.weight"),
     ],
