@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from maps.charts import MOST_BARS, Bar, load_chart, travel_chart
 from maps.page import templates
 from scenarios.alignment import score_alignment
 from territory_engine.wording import (
     distance_unit,
+    each,
     measure_label,
     number,
     objective_unit,
     percent,
     price_list,
     proof_sentence,
+    readable_amount,
+    size_in_words,
+    territory_names,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +62,8 @@ def report_page(problem: PlanningProblem, plan: Plan) -> str:
     before = _before(problem)
     feasible = plan.objective is not None
     context: dict[str, Any] = {
-        "title": f"{len(plan.territories) or len(problem.reps)} sales territories",
-        "subtitle": f"{len(problem.accounts):,} accounts, {len(problem.reps):,} reps",
+        "title": f"{len(problem.territory_ids)} sales territories",
+        "subtitle": size_in_words(problem),
         "status": plan.status,
         "proof": proof_sentence(problem, plan).split("`"),
         "ending": _ENDINGS.get(plan.termination, plan.termination),
@@ -84,7 +87,7 @@ def report_page(problem: PlanningProblem, plan: Plan) -> str:
 
 
 def rule_sentences(problem: PlanningProblem) -> list[str]:
-    """Every hard rule of the problem, one sentence each."""
+    """Every rule of the problem, one sentence each: hard ones, and soft targets with what is off them costs."""
     config = problem.config
     found = []
     for entry in config.balance:
@@ -98,7 +101,13 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
             for word, v in (("least", entry.min), ("most", entry.max))
             if v is not None
         ]
-        found.append(text + ", ".join(parts) + ".")
+        if parts:
+            found.append(text + ", ".join(parts) + ".")
+        if entry.target_weight is not None:
+            share = f"its share by {entry.share}" if entry.share else "an equal share"
+            amount = readable_amount(entry.target_weight) if entry.target_weight else 1.0
+            price = f"{number(amount * entry.target_weight)} {objective_unit(problem)}"
+            found.append(f"{text}near {share}; {each(entry.measure, amount)} off it costs {price}.")
     if config.locks:
         found.append(f"Accounts with a rep in “{config.locks.column}” stay with that rep.")
     if config.eligibility and config.eligibility.column:
@@ -112,7 +121,9 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
     if config.groups:
         found.append(f"Accounts with the same “{config.groups.column}” stay together.")
     if config.contiguity:
-        found.append("Territories are connected.")
+        found.append("Every territory is in one piece.")
+    if config.territories.centers == "free":
+        found.append("Territories may be centred at any account's place.")
     if config.disruption and config.disruption.max_moved is not None:
         found.append(
             f"At most {percent(config.disruption.max_moved)} of {measure_label(config.disruption.measure)} changes hands."
@@ -143,6 +154,15 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, str]]:
                 f"half are within {number(float(np.median(finite)))}",
             )
         )
+    if "balance" in plan.objective_terms:
+        share = plan.objective_terms["balance"] / plan.objective if plan.objective else 0.0
+        found.append(
+            (
+                f"Off target, {objective_unit(problem)}",
+                number(plan.objective_terms["balance"]),
+                f"{percent(share)} of the objective",
+            )
+        )
     note = "at most this much could be saved" if plan.status != "optimal" else "proved optimal"
     found.append(("Proved gap", percent(plan.gap), note))
     rules = {r.measure: r for r in problem.balance_rules()}
@@ -169,17 +189,19 @@ def _comparison(problem: PlanningProblem, plan: Plan, before: AlignmentScore) ->
     """Before, after and change of what a manager compares, over the accounts somebody owns today."""
     previous, travel = before.account_travel.to_numpy(np.float64), plan.assignments["travel"].to_numpy(np.float64)
     both = np.isfinite(previous) & np.isfinite(travel)
-    cost_then = float((problem.weights() * previous**problem.config.travel.power)[both].sum())
-    cost_now = float((problem.weights() * travel**problem.config.travel.power)[both].sum())
-    rows = [
-        (
-            f"Travel, {objective_unit(problem)} (accounts owned today)",
-            number(cost_then),
-            number(cost_now),
-            percent(cost_now / cost_then - 1, signed=True) if cost_then else "–",
-        )
-    ]
+    rows = []
+    # Where centres are chosen there is no travel of today's alignment to compare with.
     if both.any():
+        cost_then = float((problem.weights() * previous**problem.config.travel.power)[both].sum())
+        cost_now = float((problem.weights() * travel**problem.config.travel.power)[both].sum())
+        rows.append(
+            (
+                f"Travel, {objective_unit(problem)} (accounts owned today)",
+                number(cost_then),
+                number(cost_now),
+                percent(cost_now / cost_then - 1, signed=True) if cost_then else "–",
+            )
+        )
         then, now = float(previous[both].mean()), float(travel[both].mean())
         rows.append(
             (
@@ -232,11 +254,11 @@ def _bars(problem: PlanningProblem, plan: Plan, rule: BalanceRule, before: Align
     column = "accounts" if rule.measure == "count" and "count" not in plan.territories else rule.measure
     today = before.territories[rule.measure].to_numpy(np.float64) if before is not None else None
     bars = []
-    places = problem.reps.index.get_indexer(pd.Index(plan.territories["rep_id"])).tolist()
-    for place, rep_id, value in zip(places, plan.territories["rep_id"], plan.territories[column], strict=True):
+    places = problem.territory_ids.get_indexer(plan.territories.index).tolist()
+    for place, territory_id, value in zip(places, plan.territories.index, plan.territories[column], strict=True):
         bars.append(
             Bar(
-                names[str(rep_id)],
+                names[str(territory_id)],
                 float(value),
                 float(rule.target[place]),
                 float(rule.lower[place]),
@@ -250,8 +272,7 @@ def _bars(problem: PlanningProblem, plan: Plan, rule: BalanceRule, before: Align
 def _travel_section(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
     names = _names(problem)
     bars = [
-        Bar(names[str(r)], float(v))
-        for r, v in zip(plan.territories["rep_id"], plan.territories["travel"], strict=True)
+        Bar(names[str(t)], float(v)) for t, v in zip(plan.territories.index, plan.territories["travel"], strict=True)
     ]
     return {"chart": travel_chart(bars, title="travel per territory"), "cut": len(bars) > MOST_BARS, "most": MOST_BARS}
 
@@ -263,12 +284,12 @@ def _prices(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
             "sentence": p.sentence,
             "limit": number(p.limit),
             "saving": number(p.saving),
-            "side": "at most" if p.side == "upper" else "at least",
+            "side": {"upper": "at most", "lower": "at least", "target": "target"}[p.side],
             "measure": measure_label(p.measure),
         }
         for p in prices[:_MOST_PRICES]
     ]
-    return {"rows": rows, "more": len(prices) - len(rows)}
+    return {"rows": rows, "more": len(prices) - len(rows), "targets": any(p.side == "target" for p in prices)}
 
 
 def _table(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
@@ -276,14 +297,13 @@ def _table(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
     measures = [m for m in problem.measures if m in plan.territories and m != "count"]
     rows = []
     for territory_id, row in plan.territories.iterrows():
-        rep_id = str(row["rep_id"])
         cells = [number(float(row["accounts"])), number(float(row["travel"]))]
         for measure in measures:
             cells += [
                 number(float(row[measure])),
                 percent(float(row.get(f"{measure}_deviation", math.nan)), signed=True),
             ]
-        rows.append({"id": str(territory_id), "name": names[rep_id], "cells": cells})
+        rows.append({"id": str(territory_id), "name": names[str(territory_id)], "cells": cells})
     heads = ["Accounts", f"Travel, {objective_unit(problem)}"]
     for measure in measures:
         heads += [measure_label(measure).capitalize(), "off target"]
@@ -291,7 +311,5 @@ def _table(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
 
 
 def _names(problem: PlanningProblem) -> dict[str, str]:
-    """Name and ID of every rep, as a report shows it."""
-    ids = [str(r) for r in problem.reps.index]
-    given = problem.reps["name"].fillna("").astype(str).tolist() if "name" in problem.reps else [""] * len(ids)
-    return {i: f"{name} ({i})" if name.strip() and name != i else i for i, name in zip(ids, given, strict=True)}
+    """Name and ID of every territory's rep, as a report shows it; the territory's ID where it has no rep."""
+    return {i: f"{name} ({i})" if name != i else i for i, name in territory_names(problem).items()}

@@ -25,9 +25,9 @@ _MARGIN_FRACTION = 0.05
 
 
 def territory_shapes(problem: PlanningProblem, plan: Plan) -> gpd.GeoDataFrame:
-    """Grow one shape per territory from its accounts: every point belongs to the territory of the nearest account.
+    """Return one shape per territory: its geographic units dissolved or, without units, grown from its accounts.
 
-    The shapes do not overlap. They are clipped to the background's outlines where there are any, and to the
+    Grown shapes give every point to the territory of the nearest account; they do not overlap. They are clipped to the background's outlines where there are any, and to the
     surroundings of the accounts otherwise. They are a picture, not the plan: a few accounts scattered inside another
     territory do not get islands of their own, and accounts without a place get none.
 
@@ -57,6 +57,8 @@ def plane_shapes(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_]:
 
     None where a territory has no located account.
     """
+    if drawn_from_units(problem, plan):
+        return _dissolved_units(problem, plan)
     n_territories = len(plan.territories)
     points = account_points(problem)
     owner = territory_rows(problem, plan)
@@ -69,6 +71,28 @@ def plane_shapes(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_]:
     cut = ~shapely.is_missing(shapes) & ~shapely.contains_properly(mask, shapes)
     shapes[cut] = _areas_only(np.asarray(shapely.intersection(shapes[cut], mask), dtype=object))
     return shapes
+
+
+def drawn_from_units(problem: PlanningProblem, plan: Plan) -> bool:
+    """Whether territories are drawn as their geographic units: there are polygons, and the map is of the Earth."""
+    layer = problem.units
+    planar = problem.config.travel.metric == "euclidean"
+    return layer is not None and layer.geometry is not None and plan.units is not None and not planar
+
+
+def _dissolved_units(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_]:
+    """Return the union of each territory's units, in Mercator degrees; None for a territory without any."""
+    assert problem.units is not None
+    assert problem.units.geometry is not None
+    assert plan.units is not None
+    units = shapely.transform(problem.units.geometry.to_numpy(), lambda c: mercator(c[:, 0], c[:, 1]))
+    row = plan.territories.index.get_indexer(pd.Index(plan.units["territory_id"].reindex(problem.units.ids)))
+    shapes = np.full(len(plan.territories), None, dtype=object)
+    for t in range(len(shapes)):
+        inside = units[row == t]
+        if len(inside):
+            shapes[t] = dissolve(inside)
+    return _areas_only(shapes)
 
 
 def territory_rows(problem: PlanningProblem, plan: Plan) -> NDArray[np.intp]:

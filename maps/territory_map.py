@@ -16,8 +16,17 @@ from maps.cells import mercator, wgs84
 from maps.colours import BACKGROUND, FILL_OPACITY, PALETTE, darker, territory_adjacency, territory_colours
 from maps.outlines import outline_lines
 from maps.page import OfflineMap, PageLayer
-from maps.shapes import account_points, plane_shapes, rounded_geojson, territory_rows
-from territory_engine.wording import distance_unit, measure_label, number, objective_unit, percent, proof_sentence
+from maps.shapes import account_points, drawn_from_units, plane_shapes, rounded_geojson, territory_rows
+from territory_engine.wording import (
+    distance_unit,
+    measure_label,
+    number,
+    objective_unit,
+    percent,
+    proof_sentence,
+    size_in_words,
+    territory_names,
+)
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -56,8 +65,8 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     drawn = _Drawing(problem, planar)
     geometry = plane_shapes(problem, plan) if shapes is None or planar else _to_plane(shapes)
     colours = [PALETTE[c] for c in territory_colours(territory_adjacency(geometry))]
-    rep_names = _rep_names(problem)
-    names = [rep_names.get(rep_id, str(rep_id)) for rep_id in plan.territories["rep_id"]]
+    rep_names = territory_names(problem)
+    names = [rep_names.get(str(t), str(t)) for t in plan.territories.index]
     positions = drawn.positions(account_points(problem))
     homes = _homes(problem, plan, drawn)
     bounds = drawn.bounds(positions, np.array([h["at"][::-1] for h in homes]).reshape(-1, 2))
@@ -77,7 +86,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         "accounts": account_columns(problem, plan, positions, territory),
         "tiles": {"url": tiles, "attribution": _as_text(problem.config.map.attribution)} if tiles else None,
     }
-    title = f"{len(plan.territories) or len(problem.reps)} sales territories"
+    title = f"{len(problem.territory_ids)} sales territories"
     page = OfflineMap(
         title,
         crs="Simple" if planar else "EPSG3857",
@@ -98,7 +107,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     if data["outlines"]:
         page.add_child(PageLayer("outlines.js.jinja", "outlines", label="Outlines"))
     page.add_child(PageLayer("accounts.js.jinja", "accounts", label="Accounts"))
-    page.add_child(PageLayer("homes.js.jinja", "homes", label="Rep homes"))
+    page.add_child(PageLayer("homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     control = folium.LayerControl(position="topright", collapsed=False)
     control._id = "layers"  # folium numbers its elements at random; the same plan must give the same page
     page.add_child(control)
@@ -114,8 +123,7 @@ class _Drawing:
         self.cropped = False
         self.low, self.scale = np.zeros(2), 1.0
         if planar:
-            points = [account_points(problem), _home_points(problem)]
-            known = np.vstack(points)
+            known = np.vstack([account_points(problem), _home_points(problem)])
             known = known[np.isfinite(known).all(axis=1)]
             if len(known):
                 self.low = known.min(axis=0)
@@ -158,21 +166,29 @@ def _to_plane(shapes: gpd.GeoDataFrame) -> NDArray[np.object_]:
 
 def _home_points(problem: PlanningProblem) -> NDArray[np.float64]:
     """Where the reps live, in the plane of the drawing, shape ``(n_reps, 2)``; NaN where unknown."""
-    planar = problem.config.travel.metric == "euclidean"
-    columns = ["x", "y"] if planar else ["longitude", "latitude"]
+    columns = ["x", "y"] if problem.config.travel.metric == "euclidean" else ["latitude", "longitude"]
     if not set(columns) <= set(problem.reps.columns):
         return np.full((len(problem.reps), 2), np.nan)
-    points = problem.reps[columns].to_numpy(np.float64)
-    return points if planar else mercator(points[:, 0], points[:, 1])
+    return _plane(problem, problem.reps[columns].to_numpy(np.float64))
+
+
+def _plane(problem: PlanningProblem, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return places, latitude and longitude or x and y, in the plane of the drawing."""
+    return places if problem.config.travel.metric == "euclidean" else mercator(places[:, 1], places[:, 0])
 
 
 def _homes(problem: PlanningProblem, plan: Plan, drawn: _Drawing) -> list[dict[str, Any]]:
-    positions = drawn.positions(_home_points(problem))
-    names = _rep_names(problem)
-    territory_of = {rep_id: t for t, rep_id in enumerate(plan.territories["rep_id"])}
+    """Where territories are served from: the centres that the plan chose, or the reps' homes."""
+    if plan.centred:
+        ids, points = plan.territories.index, _plane(problem, plan.centre_places())
+    else:
+        ids, points = problem.reps.index, _home_points(problem)
+    positions = drawn.positions(points)
+    names = territory_names(problem)
+    row = {str(territory_id): t for t, territory_id in enumerate(plan.territories.index)}
     return [
-        {"name": names[str(rep_id)], "t": territory_of.get(rep_id, _NO_TERRITORY), "at": [round(lat, 5), round(lon, 5)]}
-        for rep_id, (lon, lat) in zip(problem.reps.index, positions.tolist(), strict=True)
+        {"name": names[str(i)], "t": row.get(str(i), _NO_TERRITORY), "at": [round(lat, 5), round(lon, 5)]}
+        for i, (lon, lat) in zip(ids, positions.tolist(), strict=True)
         if np.isfinite(lat) and np.isfinite(lon)
     ]
 
@@ -180,21 +196,20 @@ def _homes(problem: PlanningProblem, plan: Plan, drawn: _Drawing) -> list[dict[s
 def _panel(problem: PlanningProblem, plan: Plan, data: dict[str, Any], colours: list[str]) -> dict[str, Any]:
     measures = [m for m in problem.measures if m != "count"]
     rules = {rule.measure: rule for rule in problem.balance_rules()}
-    names = _rep_names(problem)
+    names = territory_names(problem)
     rows = []
     for t, (territory_id, row) in enumerate(plan.territories.iterrows()):
-        rep_id = str(row["rep_id"])
-        cells = [_cell(number(float(row["accounts"])), row, "count", rules, problem)]
-        cells += [_cell(_compact(float(row[m])), row, m, rules, problem) for m in measures]
-        name = names.get(rep_id, rep_id)
-        ids = dict.fromkeys(i for i in (rep_id, str(territory_id)) if i != name)
+        cells = [_cell(number(float(row["accounts"])), row, "count", rules, t)]
+        cells += [_cell(_compact(float(row[m])), row, m, rules, t) for m in measures]
+        name = names.get(str(territory_id), str(territory_id))
+        ids = dict.fromkeys(i for i in (str(row["rep_id"]), str(territory_id)) if i not in (name, ""))
         rows.append(
             {"name": name, "id": " · ".join(ids), "fill": colours[t], "line": darker(colours[t], 0.35), "cells": cells}
         )
     conflict = plan.conflict or {}
     return {
         "status": plan.status,
-        "subtitle": f"{len(problem.accounts):,} accounts, {len(problem.reps):,} reps",
+        "subtitle": size_in_words(problem),
         "kpis": _kpis(problem, plan),
         "proof": proof_sentence(problem, plan).split("`"),
         "rules": list(conflict.get("rules", ())),
@@ -203,17 +218,21 @@ def _panel(problem: PlanningProblem, plan: Plan, data: dict[str, Any], colours: 
         if rows
         else ["No territories"],
         "rows": rows,
-        "footnote": _footnote(bool(rows), data),
+        "footnote": _footnote(bool(rows), drawn_from_units(problem, plan), data),
         "background": BACKGROUND,
     }
 
 
-def _footnote(has_territories: bool, data: dict[str, Any]) -> str:
+_HOW_DRAWN = {
+    False: "Shapes are grown from the accounts: each point has the colour of the nearest ones.",
+    True: "Shapes are the geographic units of each territory.",
+}
+
+
+def _footnote(has_territories: bool, of_units: bool, data: dict[str, Any]) -> str:
     parts = []
     if has_territories:
-        parts.append(
-            "Shapes are grown from the accounts: each point has the colour of the nearest ones. Click a territory or an account; Esc shows all."
-        )
+        parts.append(f"{_HOW_DRAWN[of_units]} Click a territory or an account; Esc shows all.")
     accounts = data["accounts"]
     if "accounts" in accounts:
         parts.append("Each circle stands for the accounts of one territory around it.")
@@ -226,11 +245,10 @@ def _footnote(has_territories: bool, data: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _cell(load: str, row: Any, measure: str, rules: dict[str, Any], problem: PlanningProblem) -> dict[str, Any]:
+def _cell(load: str, row: Any, measure: str, rules: dict[str, Any], place: int) -> dict[str, Any]:
     deviation = row.get(f"{measure}_deviation")
     if measure not in rules or deviation is None or not np.isfinite(deviation):
         return {"load": load, "deviation": "", "edge": False}
-    place = problem.reps.index.get_loc(row["rep_id"])
     lower, upper, value = (
         rules[measure].lower[place],
         rules[measure].upper[place],
@@ -267,18 +285,6 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[dict[str, str]]:
         if worst is not None and np.isfinite(worst):
             found.append({"label": f"{measure_label(measure).capitalize()} within", "value": f"±{percent(worst)}"})
     return found
-
-
-def _rep_names(problem: PlanningProblem) -> dict[str, str]:
-    """Name of every rep, its ID where it has none."""
-    ids = [str(rep_id) for rep_id in problem.reps.index]
-    if "name" not in problem.reps:
-        return dict(zip(ids, ids, strict=True))
-    names = problem.reps["name"]
-    return {
-        i: str(name) if there and str(name).strip() else i
-        for i, name, there in zip(ids, names, names.notna(), strict=True)
-    }
 
 
 def _tile_origin(template: str | None) -> str:

@@ -163,11 +163,14 @@ def _load(problem: PlanningProblem, measure: str, owner: NDArray[np.intp]) -> ND
 
 def _travel_to(problem: PlanningProblem, owner: NDArray[np.intp]) -> NDArray[np.float64]:
     """Travel from every account to its owner, shape ``(n_accounts,)``; NaN without an owner or a place."""
-    if problem.travel_table is not None:
+    if problem.travel_table is not None and problem.config.territories.centers != "free":
         travel = _from_table(problem, "cost", owner)
         return np.where((owner >= 0) & np.isnan(travel), np.inf, travel)
     planar = problem.config.travel.metric == "euclidean"
     names = ["x", "y"] if planar else ["longitude", "latitude"]
+    if problem.config.territories.centers == "free":
+        # Reps are not served from; where today's territories would be centred, nobody has said.
+        return np.full(len(owner), np.nan)
     here = problem.accounts[names].to_numpy(np.float64)
     home = problem.reps[names].to_numpy(np.float64)[owner]
     if planar:

@@ -53,7 +53,7 @@ class Territories(_Section):
 
 
 class Balance(_Section):
-    """``[[balance]]``: one hard rule on one measure. Several entries hold at once."""
+    """``[[balance]]``: hard limits on one measure, or a soft target beside or instead of them. All entries count."""
 
     measure: str
     # A fraction. Ten times the share is no limit any more: whoever writes 20 means 20 %.
@@ -61,13 +61,15 @@ class Balance(_Section):
     share: str | None = None
     min: NonNegative | str | None = None
     max: NonNegative | str | None = None
+    # Objective units per unit of the measure off the share, above or below.
+    target_weight: NonNegative | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Balance:
-        if self.tolerance is None and self.min is None and self.max is None:
-            raise ValueError("needs at least one of tolerance, min, max")
-        if self.share is not None and self.tolerance is None:
-            raise ValueError("share has no effect without tolerance")
+        if self.tolerance is None and self.min is None and self.max is None and self.target_weight is None:
+            raise ValueError("needs at least one of tolerance, min, max, target_weight")
+        if self.share is not None and self.tolerance is None and self.target_weight is None:
+            raise ValueError("share has no effect without tolerance or target_weight")
         return self
 
 
@@ -87,11 +89,37 @@ class Travel(_Section):
 
 
 class Contiguity(_Section):
-    """``[contiguity]``: territories are connected sets of geographic units."""
+    """``[contiguity]``: territories are connected sets of geographic units.
+
+    Units are polygons (``units``), named in a list of neighbours (``adjacency``), or hexagons around the accounts
+    (``cells``, which is meant where neither is given).
+    """
 
     units: str | None = None
     adjacency: str | None = None
+    cells: Literal["h3"] | None = None
     unit_id: str | None = None
+    resolution: Annotated[int, Field(ge=0, le=15)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Contiguity:
+        given = [key for key in ("units", "adjacency", "cells") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}: give one of units, adjacency and cells")
+        if self.units is not None and self.unit_id is None:
+            raise ValueError("needs unit_id with units: the layer's column that names the unit")
+        if self.kind == "cells" and self.unit_id is not None:
+            raise ValueError("unit_id has no effect without units or adjacency: cells are named by their place")
+        if self.kind != "cells" and self.resolution is not None:
+            raise ValueError('resolution has no effect without cells = "h3"')
+        return self
+
+    @property
+    def kind(self) -> Literal["polygons", "pairs", "cells"]:
+        """Where the units come from."""
+        if self.units is not None:
+            return "polygons"
+        return "pairs" if self.adjacency is not None else "cells"
 
 
 class Locks(_Section):
@@ -176,6 +204,28 @@ class Config(_Section):
     disruption: Disruption | None = None
     map: MapOptions = MapOptions()
     solve: Solve = Solve()
+
+    @field_validator("balance")
+    @classmethod
+    def _one_target_each(cls, entries: tuple[Balance, ...]) -> tuple[Balance, ...]:
+        """A measure has one target: it is what the plan reports, and what its tolerance is around."""
+        for position, entry in enumerate(entries, start=1):
+            if entry.target_weight is None:
+                continue
+            for other_position, other in enumerate(entries, start=1):
+                if other is entry or other.measure != entry.measure:
+                    continue
+                if other.target_weight is not None:
+                    raise ValueError(
+                        f"balance[{position}] and balance[{other_position}] both give {entry.measure!r} a target_weight:"
+                        " give it once"
+                    )
+                if other.tolerance is not None and other.share != entry.share:
+                    raise ValueError(
+                        f"balance[{position}].target_weight and balance[{other_position}].tolerance are around different"
+                        f" shares of {entry.measure!r}: a measure has one target, so give both the same share"
+                    )
+        return entries
 
 
 def load_config(path: str | Path) -> Config:

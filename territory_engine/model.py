@@ -46,11 +46,11 @@ class Model:
 
 def build_model(planning: PlanningProblem) -> Model:
     """Return the arrays of a planning problem."""
-    unit_of = _units(planning)
+    unit_of = units_of(planning)
     n_units = int(unit_of.max()) + 1 if len(unit_of) else 0
     rules = planning.balance_rules()
-    allowed, class_of = _eligibility_classes(planning, unit_of, n_units)
-    fixed, contradictory = _locks(planning, unit_of, n_units)
+    allowed, class_of = eligibility_classes(planning, unit_of, n_units)
+    fixed, contradictory = locked_units(planning, unit_of, n_units)
     if len(contradictory):
         # Locks that contradict each other inside a group leave no rep at all.
         allowed = np.vstack([allowed, np.zeros((1, allowed.shape[1]), np.bool_)])
@@ -58,9 +58,13 @@ def build_model(planning: PlanningProblem) -> Model:
     shape = (len(rules), len(planning.reps))
     lower = np.array([r.lower for r in rules]).reshape(shape)
     upper = np.array([r.upper for r in rules]).reshape(shape)
+    weight = np.array([r.target_weight or 0.0 for r in rules])
+    # Without a weight the target is only reported; where loads depend on the rep there is none.
+    target = np.array([r.target if r.target_weight else np.zeros(shape[1]) for r in rules]).reshape(shape)
     eligible_reps = allowed.sum(axis=1)[class_of]
     if planning.travel_table is not None:
-        problem = _table_problem(planning, rules, unit_of, n_units, allowed[class_of], fixed, lower, upper)
+        cost, loads, pair_loads = _from_table(planning, rules, unit_of, n_units, allowed[class_of], fixed)
+        problem = AssignmentProblem(TableCosts(cost), loads, lower, upper, pair_loads, target, weight)
         return Model(problem, unit_of, rules, fixed, eligible_reps)
     order = np.argsort(unit_of, kind="stable")
     columns = ["x", "y"] if planning.config.travel.metric == "euclidean" else ["latitude", "longitude"]
@@ -80,10 +84,11 @@ def build_model(planning: PlanningProblem) -> Model:
     loads = np.array([np.bincount(unit_of, planning.measure_values(r.measure), n_units) for r in rules]).reshape(
         len(rules), n_units
     )
-    return Model(AssignmentProblem(costs, loads, lower, upper), unit_of, rules, fixed, eligible_reps)
+    problem = AssignmentProblem(costs, loads, lower, upper, target=target, target_weight=weight)
+    return Model(problem, unit_of, rules, fixed, eligible_reps)
 
 
-def _units(planning: PlanningProblem) -> NDArray[np.int64]:
+def units_of(planning: PlanningProblem) -> NDArray[np.int64]:
     """Return the unit of every account, numbered in the order of their first account."""
     n = len(planning.accounts)
     if planning.config.groups is None:
@@ -95,12 +100,12 @@ def _units(planning: PlanningProblem) -> NDArray[np.int64]:
     return codes.astype(np.int64)
 
 
-def _eligibility_classes(
+def eligibility_classes(
     planning: PlanningProblem, unit_of: NDArray[np.int64], n_units: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
     """Return which reps each class of units may go to, shape (n_classes, n_reps), and the class of every unit."""
     rule = planning.config.eligibility
-    n_reps = len(planning.reps)
+    n_reps = len(planning.territory_ids)
     if rule is None or rule.column is None or rule.reps_column is None:
         return np.ones((1, n_reps), np.bool_), np.zeros(n_units, np.int32)
     lists = [{part.strip() for part in str(text).split(";")} for text in planning.reps[rule.reps_column]]
@@ -120,7 +125,7 @@ def _eligibility_classes(
     return classes, class_of.ravel().astype(np.int32)
 
 
-def _locks(
+def locked_units(
     planning: PlanningProblem, unit_of: NDArray[np.int64], n_units: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the territory each unit is locked to (−1: free), and the units whose locks contradict each other."""
@@ -134,17 +139,18 @@ def _locks(
     return fixed, contradictory
 
 
-def _table_problem(
+def _from_table(
     planning: PlanningProblem,
     rules: tuple[BalanceRule, ...],
     unit_of: NDArray[np.int64],
     n_units: int,
     allowed: NDArray[np.bool_],
     fixed: NDArray[np.int32],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-) -> AssignmentProblem:
-    """Return the problem where travel comes from a table; a pair that is not in it is not allowed."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return costs, loads and loads by pair (None where none depend on the rep) where travel comes from a table.
+
+    A pair that is not in it is not allowed.
+    """
     table = planning.travel_table
     assert table is not None
     rep = planning.reps.index.get_indexer(pd.Index(table["rep_id"]))
@@ -165,7 +171,7 @@ def _table_problem(
     cost[locked] = np.where(elsewhere, np.inf, cost[locked])
     if not any(planning.load_depends_on_rep(r.measure) for r in rules):
         loads = np.array([np.bincount(unit_of, planning.measure_values(r.measure), n_units) for r in rules])
-        return AssignmentProblem(TableCosts(cost), loads.reshape(len(rules), n_units), lower, upper)
+        return cost, loads.reshape(len(rules), n_units), None
     pair_loads = np.empty((len(rules), n_units, n_reps))
     for k, balance in enumerate(rules):
         if planning.load_depends_on_rep(balance.measure):
@@ -174,7 +180,7 @@ def _table_problem(
         else:
             values = np.broadcast_to(planning.measure_values(balance.measure)[:, None], (n_accounts, n_reps))
         pair_loads[k] = _sum_by_unit(values, unit_of, n_units)
-    return AssignmentProblem(TableCosts(cost), pair_loads.min(axis=2), lower, upper, pair_loads)
+    return cost, pair_loads.min(axis=2), pair_loads
 
 
 def _sum_by_unit(values: NDArray[np.float64], unit_of: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:

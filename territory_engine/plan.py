@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Status = Literal["optimal", "feasible", "infeasible"]
 
@@ -15,6 +18,12 @@ ASSIGNMENT_COLUMNS = ("territory_id", "rep_id", "travel", "previous_rep_id", "mo
 TERRITORY_COLUMNS = ("rep_id", "accounts", "travel")
 
 _TABLE_LINES = 15
+
+_FRAMES = frozenset({"assignments", "territories", "units", "multipliers"})
+"""Fields that are tables of their own, not part of ``plan.json``."""
+
+_LATER = frozenset({"bound_at_centers"})
+"""Fields that plans of version 0.1.0 do not have."""
 
 
 _ENDINGS = {
@@ -46,12 +55,13 @@ class Plan:
     objective, lower_bound, gap, priced_bound : float or None
         None when infeasible. ``gap`` = (objective − lower_bound) / objective, 0 when the objective is 0.
     objective_terms : dict of str to float
-        ``{"travel": …}`` and ``"disruption"`` where it is priced; they sum to the objective.
+        ``{"travel": …}``, ``"balance"`` where there are soft targets (what the loads off them cost) and
+        ``"disruption"`` where it is priced; they sum to the objective.
     measures : dict of str to dict
         Per measure: ``max_deviation`` (largest absolute fraction off target), ``total``.
     prices : dict
-        ``{measure: {rep_id: {"upper": λ⁺, "lower": λ⁻}}}``: objective units per unit of the measure; zeros left out.
-        When infeasible, the prices that prove it.
+        ``{measure: {rep_id: {"upper": λ⁺, "lower": λ⁻, "target": π}}}``: objective units per unit of the measure; zeros
+        left out. π may be negative, and is between −w and w for a target weight of w. When infeasible, the prices that prove it.
     proof : dict
         ``{"kind": "prices"}`` or ``{"kind": "search", "solver": …, "version": …, "parameters": {…}}``.
     termination : str
@@ -64,6 +74,13 @@ class Plan:
         When infeasible: ``rules`` (list of sentences), ``relaxations`` (list of sentences, cheapest first),
         ``accounts`` (account_ids concerned), ``certificate`` (a number > 0 that the prices prove).
     notices : tuple of str
+    bound_at_centers : float or None
+        Where centres were chosen: what ``prices`` prove for these very centres. It is no bound over other centres.
+    units : DataFrame or None, index ``unit_id``
+        With geographic units: ``territory_id`` and ``accounts`` (int) of every unit, those without accounts included.
+    multipliers : Series or None, index ``account_id`` or ``unit_id``
+        Where centres were chosen: what serving each account (its group, on the group's first account) or geographic
+        unit is worth. They prove ``priced_bound`` over every choice of centres.
     """
 
     status: Status
@@ -84,18 +101,34 @@ class Plan:
     conflict: dict[str, Any] | None = None
     notices: tuple[str, ...] = ()
     parent: str | None = None
+    bound_at_centers: float | None = None
+    units: pd.DataFrame | None = None
+    multipliers: pd.Series[float] | None = None
+
+    @property
+    def centred(self) -> bool:
+        """Whether the plan chose where its territories are centred."""
+        return "center_id" in self.territories.columns
+
+    def centre_places(self) -> NDArray[np.float64]:
+        """Return where the territories are centred, shape ``(n_territories, 2)``: latitude and longitude, or x and y.
+
+        NaN with a travel table, which has no places.
+        """
+        for columns in (["center_latitude", "center_longitude"], ["center_x", "center_y"]):
+            if set(columns) <= set(self.territories.columns):
+                return self.territories[columns].to_numpy(np.float64)
+        return np.full((len(self.territories), 2), np.nan)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the two frames, as JSON can hold it: plain types, NaN and infinities as None.
+        """Return everything but the tables, as JSON can hold it: plain types, NaN and infinities as None.
 
         Returns
         -------
         dict
             Keys are the field names; :meth:`from_dict` reads it back.
         """
-        return {
-            f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in {"assignments", "territories"}
-        }
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in _FRAMES}
 
     @classmethod
     def from_dict(
@@ -103,21 +136,28 @@ class Plan:
         record: dict[str, Any],
         assignments: pd.DataFrame | None = None,
         territories: pd.DataFrame | None = None,
+        *,
+        units: pd.DataFrame | None = None,
+        multipliers: pd.Series[float] | None = None,
     ) -> Plan:
-        """Rebuild a plan from :meth:`to_dict` and its two frames; keys that are no field of a plan are ignored.
+        """Rebuild a plan from :meth:`to_dict` and its tables; keys that are no field of a plan are ignored.
 
         Parameters
         ----------
         record : dict
         assignments, territories : DataFrame, optional
             Empty frames with the right columns where left out, as in an infeasible plan.
+        units : DataFrame, optional
+        multipliers : Series, optional
 
         Raises
         ------
         KeyError
             A field is missing from `record`.
         """
-        values = {f.name: record[f.name] for f in fields(cls) if f.name not in {"assignments", "territories"}}
+        # Plans written before a field was added are read as well.
+        names = [f.name for f in fields(cls) if f.name not in _FRAMES and (f.name in record or f.name not in _LATER)]
+        values = {name: record[name] for name in names}
         values["notices"] = tuple(values["notices"])
         values["measures"] = {
             measure: {key: math.nan if value is None else value for key, value in numbers.items()}
@@ -126,6 +166,8 @@ class Plan:
         return cls(
             assignments=empty_assignments() if assignments is None else assignments,
             territories=empty_territories() if territories is None else territories,
+            units=units,
+            multipliers=multipliers,
             **values,
         )
 
@@ -201,6 +243,10 @@ def _plan_lines(plan: Plan) -> list[str]:
         f"Objective {_number(plan.objective)}; lower bound {_number(plan.lower_bound)}, proved by {proof};"
         f" gap {_percent(plan.gap)}.",
     ]
+    if "balance" in plan.objective_terms:
+        parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "disruption"}
+        told = (f"{_number(value)} for {parts.get(term, term)}" for term, value in plan.objective_terms.items())
+        lines.append(f"Of the objective, {', '.join(told)}.")
     lines += [
         f"Balance of {measure}: at most {_percent(numbers.get('max_deviation'))} off target."
         for measure, numbers in plan.measures.items()

@@ -23,6 +23,7 @@ import pandas as pd
 from territory_engine import __version__
 from territory_engine.config import Config
 from territory_engine.errors import PlanDirectoryError
+from territory_engine.geography.storage import PAIRS, UNITS, read_units, unit_files, write_units
 from territory_engine.plan import ASSIGNMENT_COLUMNS, Plan
 from territory_engine.problem import PlanningProblem, Source
 from territory_engine.publishing import check_destination, publishing
@@ -36,9 +37,12 @@ _STORED = {
     "accounts": "inputs/accounts.parquet",
     "reps": "inputs/reps.parquet",
     "travel": "inputs/travel.parquet",
+    "units": UNITS,
+    "adjacency": PAIRS,
     "background": "inputs/background.gpkg",
     "config": "inputs/config.toml",
 }
+_UNITS, _MULTIPLIERS = "units.csv", "multipliers.csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "'")
 
 
@@ -65,8 +69,7 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
         (folder / "inputs").mkdir(parents=True, exist_ok=True)
         written = _write_inputs(problem, folder)
         if plan.status != "infeasible":
-            _write_tables(plan, folder)
-            written = ["assignments.csv", "territories.csv", *written]
+            written = [*_write_tables(plan, folder), *written]
         record = plan.to_dict()
         record |= {
             "config": problem.config.model_dump(mode="json", exclude_none=True),
@@ -122,20 +125,32 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
     try:
         _check_files(folder, record)
         config = Config.model_validate_json(json.dumps(record["config"]))
+        accounts = pd.read_parquet(folder / _STORED["accounts"])
+        units = None
+        if config.contiguity is not None:
+            _check_recorded(folder, record, unit_files(config.contiguity.kind))
+            units = read_units(folder, config.contiguity.kind, accounts.index, _axes(config))
         problem = PlanningProblem(
             config=config,
-            accounts=pd.read_parquet(folder / _STORED["accounts"]),
+            accounts=accounts,
             reps=pd.read_parquet(folder / _STORED["reps"]),
             travel_table=_read_if_stored(folder, record, "travel"),
             background=_read_background(folder, record),
             sources=tuple(Source(s["role"], s["path"], s["sha256"], s["rows"]) for s in record["inputs"]),
             notices=tuple(record["data_notices"]),
             base_dir=folder / "inputs",
+            units=units,
         )
         if record["status"] == "infeasible":
             return problem, Plan.from_dict(record)
         assignments, territories = _read_tables(folder)
-        return problem, Plan.from_dict(record, assignments, territories)
+        designed: dict[str, Any] = {}
+        if _UNITS in record["files"]:
+            designed["units"] = _read_table(folder, _UNITS).astype({"accounts": np.int64})
+        if _MULTIPLIERS in record["files"]:
+            told = _read_table(folder, _MULTIPLIERS)["multiplier"]
+            designed["multipliers"] = pd.Series(_floats(told), index=told.index, name="multiplier")
+        return problem, Plan.from_dict(record, assignments, territories, **designed)
     except KeyError as error:
         raise PlanDirectoryError(f"{folder / 'plan.json'}: the key {error} is missing. {_REMEDY}") from error
     except (ValueError, TypeError, AttributeError, OSError) as error:
@@ -170,12 +185,18 @@ def _write_inputs(problem: PlanningProblem, folder: Path) -> list[str]:
             folder / _STORED["background"], driver="GPKG", layer="background", FID="territory_engine_fid"
         )
         written.append(_STORED["background"])
+    if problem.units is not None:
+        written += write_units(problem.units, folder, problem.accounts.index, _axes(problem.config))
     for source in problem.sources:
         original = problem.base_dir / source.path
         if source.role == "config" and original.is_file() and _sha256(original) == source.sha256:
             shutil.copyfile(original, folder / _STORED["config"])
             written.append(_STORED["config"])
     return written
+
+
+def _axes(config: Config) -> tuple[str, str]:
+    return ("x", "y") if config.travel.metric == "euclidean" else ("latitude", "longitude")
 
 
 def _storable(frame: pd.DataFrame) -> pd.DataFrame:
@@ -188,7 +209,8 @@ def _storable(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**mixed) if mixed else frame
 
 
-def _write_tables(plan: Plan, folder: Path) -> None:
+def _write_tables(plan: Plan, folder: Path) -> list[str]:
+    """Write the plan's tables; returns the names written."""
     # A reason is one sentence on one line; a stray line break would make two rows of it in naive readers.
     reason = plan.assignments["reason"].astype("str").str.replace(r"[\r\n]+", " ", regex=True)
     guarded = reason.where(~reason.str.startswith(_FORMULA), "'" + reason)
@@ -196,22 +218,35 @@ def _write_tables(plan: Plan, folder: Path) -> None:
     assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=guarded)
     assignments.to_csv(folder / "assignments.csv", index_label="account_id", lineterminator="\n")
     plan.territories.to_csv(folder / "territories.csv", index_label="territory_id", lineterminator="\n")
+    written = ["assignments.csv", "territories.csv"]
+    if plan.units is not None:
+        plan.units.to_csv(folder / _UNITS, index_label="unit_id", lineterminator="\n")
+        written.append(_UNITS)
+    if plan.multipliers is not None:
+        plan.multipliers.to_frame().to_csv(
+            folder / _MULTIPLIERS, index_label=str(plan.multipliers.index.name), lineterminator="\n"
+        )
+        written.append(_MULTIPLIERS)
+    return written
+
+
+def _read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Return a table as text, indexed by its first column."""
+    # Not index_col: some versions of pandas make numbers of an index of digits, and leading zeros are lost.
+    table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+    return table.set_index(str(table.columns[0]))
 
 
 def _read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    def read(name: str, key: str) -> pd.DataFrame:
-        # Not index_col: some versions of pandas make numbers of an index of digits, and leading zeros are lost.
-        return pd.read_csv(folder / name, dtype=str, keep_default_na=False).set_index(key)
-
-    assignments = read("assignments.csv", "account_id")
+    assignments = _read_table(folder, "assignments.csv")
     reason = assignments["reason"]
     assignments = assignments.assign(
         travel=_floats(assignments["travel"]),
         moved=(assignments["moved"] == "true").to_numpy(np.bool_),
         reason=reason.where(~reason.str.startswith("'"), reason.str.slice(1)),
     )
-    territories = read("territories.csv", "territory_id")
-    numbers = {c: _floats(territories[c]) for c in territories.columns if c != "rep_id"}
+    territories = _read_table(folder, "territories.csv")
+    numbers = {c: _floats(territories[c]) for c in territories.columns if c not in {"rep_id", "center_id"}}
     return assignments, territories.assign(**numbers).astype({"accounts": np.int64})
 
 
@@ -233,6 +268,13 @@ def _read_record(folder: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise PlanDirectoryError(f"{path}: found {type(record).__name__}, allowed: a JSON object. {_REMEDY}")
     return record
+
+
+def _check_recorded(folder: Path, record: dict[str, Any], required: list[str]) -> None:
+    """Make sure that files which must be there were recorded; that those recorded are intact is checked before."""
+    missing = [f"{name}: no SHA-256 in plan.json" for name in required if name not in record["files"]]
+    if missing:
+        raise PlanDirectoryError(f"{folder}: {'; '.join(missing)}. {_REMEDY}")
 
 
 def _check_files(folder: Path, record: dict[str, Any]) -> None:

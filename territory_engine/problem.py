@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from territory_engine.config import Config
+    from territory_engine.geography.layer import UnitLayer
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Source:
     Attributes
     ----------
     role : str
-        ``"accounts"``, ``"reps"``, ``"travel"`` or ``"background"``.
+        ``"accounts"``, ``"reps"``, ``"travel"``, ``"units"``, ``"adjacency"`` or ``"background"``.
     path : str
         The path as the planner wrote it in the configuration.
     sha256 : str
@@ -40,19 +41,22 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class BalanceRule:
-    """Hard limits on one measure's load, per rep.
+    """Hard limits on one measure's load, per territory, and the target that it should be near.
 
     Attributes
     ----------
     measure : str
         Accounts column, a column of the travel table, or ``"count"``.
-    lower, upper : ndarray of float64, shape (n_reps,)
+    lower, upper : ndarray of float64, shape (n_territories,)
         Limits; -inf and inf where there is none.
-    target : ndarray of float64, shape (n_reps,)
-        The rep's share of the total; equal shares where the rule has no tolerance. NaN where loads depend on the rep,
-        since there is then no total to share.
+    target : ndarray of float64, shape (n_territories,)
+        The territory's share of the total: its rep's, or equal shares where the rule has neither tolerance nor target
+        weight. NaN where loads depend on the rep, since there is then no total to share.
     tolerance_fraction : float or None
         As configured; None when only absolute limits are set.
+    target_weight : float or None
+        As configured: what every unit of load off the target costs, in units of the objective. None when the target is
+        only reported.
     """
 
     measure: str
@@ -60,6 +64,11 @@ class BalanceRule:
     upper: NDArray[np.float64]
     target: NDArray[np.float64]
     tolerance_fraction: float | None
+    target_weight: float | None = None
+
+    def off_target(self, loads: NDArray[np.float64]) -> float:
+        """Return what loads, shape ``(n_reps,)``, cost for being off target: weight × Σ |load − target|."""
+        return self.target_weight * float(np.abs(loads - self.target).sum()) if self.target_weight else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +84,12 @@ class PlanningProblem:
         ``"given"``, ``"postal_code"`` or ``"none"``; ``location_precision_km`` is 0 for given coordinates and the
         typical distance from the postal code's centroid otherwise. Text columns hold ``""`` for blanks.
     reps : DataFrame, index ``rep_id`` (str), input order
-        As for accounts.
+        As for accounts. Without rows where there are no reps, which is possible with free centres; without a home
+        (``location_source`` ``"none"``) where no travel starts from it.
     travel_table : DataFrame or None
         Columns ``rep_id``, ``account_id``, ``cost`` (float64; +inf never) and any measure. One row per allowed pair:
-        a pair that is absent may not be assigned.
+        a pair that is absent may not be assigned. With free centres ``center_id`` stands in for ``rep_id``: the place
+        where a territory may be centred, an ``account_id``, or under contiguity the ID of a unit.
     background : GeoDataFrame or None
         WGS 84 outlines to draw behind the map.
     sources : tuple of Source
@@ -86,6 +97,9 @@ class PlanningProblem:
         What the planner should know about the data (accounts placed by postal code, renamed columns).
     base_dir : Path
         Folder of the configuration file.
+    units : UnitLayer or None
+        Geographic units, in whose graph every territory is connected and which are assigned whole; None without
+        contiguity.
     """
 
     config: Config
@@ -96,11 +110,21 @@ class PlanningProblem:
     sources: tuple[Source, ...] = ()
     notices: tuple[str, ...] = ()
     base_dir: Path = field(default_factory=Path)
+    units: UnitLayer | None = None
 
     @property
     def territory_ids(self) -> pd.Index[str]:
-        """One territory per rep, named after the rep."""
-        return self.reps.index
+        """One territory per rep, named after the rep; without reps ``T01``, ``T02`` … up to the configured count."""
+        if len(self.reps):
+            return self.reps.index
+        count = self.config.territories.count or 0
+        digits = max(2, len(str(count)))
+        return pd.Index([f"T{number:0{digits}d}" for number in range(1, count + 1)], dtype=str, name="territory_id")
+
+    @property
+    def centers_are_free(self) -> bool:
+        """Whether centres are chosen too, instead of being the reps' homes."""
+        return self.config.territories.centers == "free"
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -128,14 +152,14 @@ class PlanningProblem:
         Source: the tolerance is around shares, ``(1 ± tolerance) × share_t / Σ share × Σ_i load_i``.
         """
         rules: dict[str, BalanceRule] = {}
-        n_reps = len(self.reps)
+        n_territories = len(self.territory_ids)
         for entry in self.config.balance:
             total = (
                 np.nan if self.load_depends_on_rep(entry.measure) else float(self.measure_values(entry.measure).sum())
             )
-            shares = np.ones(n_reps) if entry.share is None else self.reps[entry.share].to_numpy(np.float64)
+            shares = np.ones(n_territories) if entry.share is None else self.reps[entry.share].to_numpy(np.float64)
             target = total * shares / shares.sum()
-            lower, upper = np.full(n_reps, -np.inf), np.full(n_reps, np.inf)
+            lower, upper = np.full(n_territories, -np.inf), np.full(n_territories, np.inf)
             if entry.tolerance is not None:
                 lower, upper = target * (1 - entry.tolerance), target * (1 + entry.tolerance)
             if entry.min is not None:
@@ -145,12 +169,15 @@ class PlanningProblem:
             known = rules.get(entry.measure)
             if known is not None:
                 lower, upper = np.maximum(lower, known.lower), np.minimum(upper, known.upper)
-                if entry.tolerance is None:
+                if entry.tolerance is None and entry.target_weight is None:
                     target = known.target
             tolerance = (
                 entry.tolerance if entry.tolerance is not None else (known.tolerance_fraction if known else None)
             )
-            rules[entry.measure] = BalanceRule(entry.measure, lower, upper, target, tolerance)
+            weight = (
+                entry.target_weight if entry.target_weight is not None else (known.target_weight if known else None)
+            )
+            rules[entry.measure] = BalanceRule(entry.measure, lower, upper, target, tolerance, weight)
         return tuple(rules.values())
 
     def _limit(self, value: float | str) -> Any:

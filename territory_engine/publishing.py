@@ -31,6 +31,8 @@ PLAN_FILES = frozenset(
         "assignments.csv",
         "territories.csv",
         "territories.geojson",
+        "units.csv",
+        "multipliers.csv",
         "plan.json",
         "plan.xlsx",
         "map.html",

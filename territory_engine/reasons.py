@@ -2,29 +2,67 @@
 
 At the plan's prices an account costs territory ``t`` its travel plus its priced load. Where it goes to the nearest rep
 no more need be said; where a nearer rep exists, the price of the load there says why not; and where even the prices
-would send it elsewhere, whole accounts had to fit the limits, and the reason says what that cost.
+would send it elsewhere, whole accounts had to fit the limits, and the reason says what that cost. A soft target's price
+explains as a limit's does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from solvers.bounds import Prices, cheapest
 from territory_engine.travel import travel_to
-from territory_engine.wording import distance_unit, measure_label, number, objective_unit
+from territory_engine.wording import distance_unit, each, measure_label, number, objective_unit, readable_amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from solvers.districting.problem import Graph
     from solvers.problem import AssignmentProblem
     from territory_engine.model import Model
     from territory_engine.problem import PlanningProblem
 
 
+@dataclass(frozen=True, eq=False)
+class Service:
+    """How sentences speak of who serves an account, and from where.
+
+    Attributes
+    ----------
+    names : ndarray of object, shape (n_territories,)
+    place : str
+        ``"rep"`` or ``"centre"``: what is nearest.
+    travel_to : callable
+        From a territory per account, shape ``(n_accounts,)``, to the travel of each account, NaN where unknown.
+    together : str
+        How to say that an account goes with others, with a place for their number.
+    graph : Graph or None
+        Which units touch, where territories have to be in one piece.
+    """
+
+    names: NDArray[np.object_]
+    place: str
+    travel_to: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+    together: str = "with its group of {}"
+    graph: Graph | None = None
+
+
+def from_homes(planning: PlanningProblem) -> Service:
+    """Return how to speak of accounts that are served from rep homes."""
+    return Service(planning.reps.index.to_numpy(object), "rep", lambda rep: travel_to(planning, rep))
+
+
 def assignment_reasons(
-    planning: PlanningProblem, model: Model, assignment: NDArray[np.int32], prices: Prices, travel: NDArray[np.float64]
+    planning: PlanningProblem,
+    model: Model,
+    assignment: NDArray[np.int32],
+    prices: Prices,
+    travel: NDArray[np.float64],
+    service: Service | None = None,
 ) -> list[str]:
     """Return one sentence per account.
 
@@ -35,8 +73,11 @@ def assignment_reasons(
     assignment : ndarray of int32, shape (n_units,)
     prices : Prices
     travel : ndarray of float64, shape (n_accounts,)
-        Travel to the assigned rep.
+        Travel to the place the account is served from.
+    service : Service, optional
+        Rep homes where left out.
     """
+    service = service or from_homes(planning)
     problem = model.problem
     nearest, least_cost = cheapest(problem, Prices.zero(problem), min(2, problem.n_territories))
     favourite, least_priced = cheapest(problem, prices)
@@ -48,14 +89,16 @@ def assignment_reasons(
     tolerance = 1e-6 * np.maximum(1.0, np.abs(priced))
     is_nearest = cost <= least_cost[:, 0] + tolerance
     is_favourite = priced <= least_priced[:, 0] + tolerance
-    names = planning.reps.index.to_numpy(object)
-    sentences[is_nearest] = "nearest rep" if planning.config.eligibility is None else "nearest rep who may serve it"
+    names, what = service.names, _what_is_priced(problem)
+    whole = _what_must_fit(service, what)
+    able = "" if planning.config.eligibility is None else f" {'who' if service.place == 'rep' else 'that'} may serve it"
+    sentences[is_nearest] = f"nearest {service.place}{able}"
     for t in range(problem.n_territories):
         sentences[only & (assignment == t)] = f"only {names[t]} may serve it"
         sentences[(model.fixed == t) & (assignment == t)] = f"locked to {names[t]}"
     unit_text, distance = objective_unit(planning), distance_unit(planning)
     described = np.flatnonzero(~only & (model.fixed < 0) & ~is_nearest)
-    nearer_travel = _travel_to_units(planning, model, near)
+    nearer_travel = _travel_to_units(service, model, near)
     own_travel = _first_member(model, travel)
     for i in described:
         a, b = names[near[i]], names[assignment[i]]
@@ -63,29 +106,30 @@ def assignment_reasons(
         closer = own_travel[i] - nearer_travel[i]
         lead = f"{a} is {number(closer)} {distance} nearer" if np.isfinite(closer) and closer > 0 else f"{a} costs less"
         lead += f" (saves {number(saved)} {unit_text})"
-        dearer, why = _priced_difference(planning, model, prices, int(i), int(near[i]), int(assignment[i]))
+        dearer, why = _priced_difference(names, model, prices, int(i), int(near[i]), int(assignment[i]))
         if is_favourite[i] and abs(saved - dearer) <= 1e-3 * max(1.0, abs(saved)):
-            sentences[i] = (
-                f"{lead}; at the limits' prices {a} and {b} are equally good, and whole accounts have to fit the limits"
-            )
+            sentences[i] = f"{lead}; at the {what}' prices {a} and {b} are equally good, and {whole}"
         elif is_favourite[i]:
             sentences[i] = f"{lead}, but room there is {number(dearer)} dearer than with {b}: {why}"
         else:
             c, loss = names[favourite[i, 0]], priced[i] - least_priced[i, 0]
             sentences[i] = (
-                f"{lead}; whole accounts have to fit the limits, and at their prices {c} would be {number(loss)} {unit_text} cheaper"
+                f"{lead}; {whole}, and at their prices {c} would be {number(loss)} {unit_text} cheaper"
+                f"{_apart(service, assignment, int(i), int(favourite[i, 0]))}"
             )
     # The nearest rep although the prices would rather have it elsewhere: said, because it is what a colleague disputes.
     for i in np.flatnonzero(~only & (model.fixed < 0) & is_nearest & ~is_favourite):
         loss = priced[i] - least_priced[i, 0]
         sentences[i] += (
-            f"; at the limits' prices {names[favourite[i, 0]]} would be {number(loss)} {unit_text} cheaper, but whole accounts have to fit"
+            f"; at the {what}' prices {names[favourite[i, 0]]} would be {number(loss)} {unit_text} cheaper, but"
+            f" {whole.removesuffix(f' the {what}')}{_apart(service, assignment, int(i), int(favourite[i, 0]))}"
         )
     reasons = sentences[model.unit_of]
     if problem.n_units < len(model.unit_of):
         size = np.bincount(model.unit_of, minlength=problem.n_units)[model.unit_of]
         reasons = np.array(
-            [f"{r} (with its group of {s})" if s > 1 else r for r, s in zip(reasons, size, strict=True)], object
+            [f"{r} ({service.together.format(f'{s:,}')})" if s > 1 else r for r, s in zip(reasons, size, strict=True)],
+            object,
         )
     if planning.travel_table is None:
         nowhere = np.isnan(travel)
@@ -93,6 +137,14 @@ def assignment_reasons(
         plain = "no coordinates and no known postal code: assigned by the other rules"
         reasons[nowhere] = [f"{plain} ({r})" if r.startswith(("locked", "only")) else plain for r in reasons[nowhere]]
     return [str(r) for r in reasons]
+
+
+def _what_is_priced(problem: AssignmentProblem) -> str:
+    """Return what has prices: ``"limits"``, ``"targets"``, or ``"limits and targets"``."""
+    if not problem.has_targets:
+        return "limits"
+    limited = bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
+    return "limits and targets" if limited else "targets"
 
 
 def _pair_costs(problem: AssignmentProblem, assignment: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -112,19 +164,30 @@ def _priced_loads(problem: AssignmentProblem, prices: Prices, territory: NDArray
 
 
 def _priced_difference(
-    planning: PlanningProblem, model: Model, prices: Prices, unit: int, there: int, here: int
+    names: NDArray[np.object_], model: Model, prices: Prices, unit: int, there: int, here: int
 ) -> tuple[float, str]:
     """Return by how much a unit's load is dearer ``there`` than ``here``, and the measures that make it so."""
     problem = model.problem
-    names, differences = planning.reps.index, []
+    differences = []
     for k, rule in enumerate(model.rules):
         load_there = problem.loads[k, unit] if problem.pair_loads is None else problem.pair_loads[k, unit, there]
         load_here = problem.loads[k, unit] if problem.pair_loads is None else problem.pair_loads[k, unit, here]
         cost_there, cost_here = prices.net[k, there] * load_there, prices.net[k, here] * load_here
+        label = measure_label(rule.measure)
         said = (
-            f"{number(load_there)} {measure_label(rule.measure)} cost {number(cost_there)} with {names[there]}"
+            f"{number(load_there)} {label} cost {number(cost_there)} with {names[there]}"
             f" against {number(cost_here)} with {names[here]}"
         )
+        for_there, for_here = float(prices.target[k, there]), float(prices.target[k, here])
+        if for_there > max(for_here, 0.0):
+            amount = readable_amount(for_there)
+            priced = f"{each(rule.measure, amount)} there is priced at {number(amount * for_there)}"
+            said += f" (for {names[there]}'s target, {priced})"
+        elif for_here < min(for_there, 0.0):
+            amount = readable_amount(for_here)
+            said += (
+                f" (for {names[here]}'s target, {each(rule.measure, amount)} there saves {number(-amount * for_here)})"
+            )
         differences.append((cost_there - cost_here, said))
     # A measure that makes up less than a hundredth of the difference explains nothing.
     weight = sum(abs(difference) for difference, _ in differences)
@@ -141,6 +204,22 @@ def _first_member(model: Model, values: NDArray[np.float64]) -> NDArray[np.float
     return result
 
 
-def _travel_to_units(planning: PlanningProblem, model: Model, territory: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the travel of each unit's account to the rep given for the unit; NaN for a group of several."""
-    return _first_member(model, travel_to(planning, np.maximum(territory, 0)[model.unit_of].astype(np.int64)))
+def _travel_to_units(service: Service, model: Model, territory: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the travel of each unit's account to the territory given for the unit; NaN for a group of several."""
+    return _first_member(model, service.travel_to(np.maximum(territory, 0)[model.unit_of].astype(np.int64)))
+
+
+def _what_must_fit(service: Service, what: str) -> str:
+    if service.graph is None:
+        return f"whole accounts have to fit the {what}"
+    return f"whole units in territories of one piece have to fit the {what}"
+
+
+def _apart(service: Service, assignment: NDArray[np.int32], unit: int, territory: int) -> str:
+    """Say that a unit touches no other unit of a territory, where territories have to be in one piece and it is so."""
+    if service.graph is None or assignment[unit] == territory:
+        return ""
+    near = service.graph.neighbour[service.graph.start[unit] : service.graph.start[unit + 1]]
+    return (
+        "" if np.any(assignment[near] == territory) else f"; it does not touch {service.names[territory]}'s territory"
+    )

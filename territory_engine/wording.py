@@ -64,9 +64,48 @@ def quantity(amount: float, measure: str, comparative: str) -> str:
     return f"one {comparative} {noun[:-1]}{year}" if amount == 1 else f"{number(amount)} {comparative} {noun}{year}"
 
 
+def each(measure: str, amount: float = 1.0) -> str:
+    """Return so much of a measure in words: ``"each visit"``, ``"each unit of revenue"``, ``"every 1,000 of revenue"``."""
+    noun, year = _YEAR.fullmatch(measure_label(measure)).groups()  # type: ignore[union-attr]  # it matches any text
+    countable = noun.endswith("s") and not noun.endswith("ss")
+    one = f"each {noun[:-1]}" if countable else f"each unit of {noun}"
+    many = f"every {number(amount)} {'' if countable else 'of '}{noun}"
+    return (one if amount == 1 else many) + (f" ({year})" if year else "")
+
+
+def readable_amount(price: float) -> float:
+    """Return of how much of a measure to tell the price: 1, or the power of ten that costs a tenth or more."""
+    # A price per dollar is too small to read.
+    amount = 1.0
+    while abs(price) * amount < 0.1 and amount < 1e12:
+        amount *= 10
+    return amount
+
+
 def measure_label(measure: str) -> str:
     """Return a measure as a reader sees it: spaces for underscores, and ``"accounts"`` for ``"count"``."""
     return "accounts" if measure == "count" else measure.replace("_", " ").strip() or measure
+
+
+def territory_names(problem: PlanningProblem) -> dict[str, str]:
+    """Return the name a reader knows each territory by: its rep's, or its own ID where there is no rep or no name."""
+    ids = [str(territory_id) for territory_id in problem.territory_ids]
+    if "name" not in problem.reps:
+        return dict(zip(ids, ids, strict=True))
+    names = problem.reps["name"].reindex(problem.territory_ids)
+    return {
+        i: str(name) if there and str(name).strip() else i
+        for i, name, there in zip(ids, names, names.notna(), strict=True)
+    }
+
+
+def size_in_words(problem: PlanningProblem) -> str:
+    """Return how large the problem is: ``"1,868 accounts, 12 reps"``."""
+    parts = [f"{len(problem.accounts):,} accounts"]
+    if problem.units is not None:
+        parts.append(f"{len(problem.units.ids):,} geographic units")
+    parts.append(f"{len(problem.reps):,} reps" if len(problem.reps) else f"{len(problem.territory_ids):,} territories")
+    return ", ".join(parts)
 
 
 def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
@@ -74,9 +113,9 @@ def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
     check = "Anyone can check it with `territory-engine audit`."
     if plan.status == "infeasible":
         return f"No plan can keep all these rules. {check}"
-    priced = plan.objective_terms.get("disruption", 0.0) > 0
+    priced = [term for term in ("balance", "disruption") if plan.objective_terms.get(term, 0.0) > 0]
     verb, less = ("costs", "cost") if priced else ("travels", "travel")
-    what = "travel and disruption together" if priced else "travel"
+    what = " and ".join([", ".join(["travel", *priced[:-1]]), f"{priced[-1]} together"]) if priced else "travel"
     unit = objective_unit(problem)
     if plan.objective is None or plan.lower_bound is None or plan.gap is None or plan.lower_bound <= 0 < plan.objective:
         return f"Nothing is proved about how much better a plan could be in {what}; its rules and numbers can be checked. {check}"
@@ -100,19 +139,19 @@ def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
 
 @dataclass(frozen=True)
 class Price:
-    """What one limit costs at the margin.
+    """What one limit, or one soft target, costs at the margin.
 
     Attributes
     ----------
     measure, rep_id : str
-    side : {"upper", "lower"}
-        Which limit binds.
+    side : {"upper", "lower", "target"}
+        Which limit binds, or the soft target.
     limit : float
         Its value, in the measure's unit; NaN where the problem has no such limit.
     price : float
-        Objective units saved per unit by which the limit is relaxed.
+        Objective units saved per unit by which the limit is relaxed, or the target moved towards the load.
     saving : float
-        Objective units saved by relaxing the limit by one percent: what the price list is sorted by; NaN without a limit.
+        Objective units saved by relaxing the limit, or moving the target, by one percent: what the price list is sorted by; NaN without a limit.
     sentence : str
     """
 
@@ -126,7 +165,7 @@ class Price:
 
 
 def price_list(problem: PlanningProblem, plan: Plan) -> list[Price]:
-    """List what every binding limit costs, dearest first.
+    """List what every binding limit and every soft target costs, dearest first.
 
     The prices are marginal: they hold for a small change of one limit, not for many at once, and measure the proved
     bound, from which the plan is at most the gap away.
@@ -140,25 +179,27 @@ def price_list(problem: PlanningProblem, plan: Plan) -> list[Price]:
         for rep_id, sides in by_rep.items():
             for side, price in _sides(sides):
                 limit = math.nan
-                if measure in rules and rep_id in problem.reps.index:
-                    place = problem.reps.index.get_loc(rep_id)
-                    limit = float((rules[measure].upper if side == "upper" else rules[measure].lower)[place])
-                saving = price * abs(limit) / 100 if math.isfinite(limit) else math.nan
+                if measure in rules and rep_id in problem.territory_ids:
+                    place = problem.territory_ids.get_loc(rep_id)
+                    rule = rules[measure]
+                    limit = float({"upper": rule.upper, "lower": rule.lower, "target": rule.target}[side][place])
+                saving = abs(price * limit) / 100 if math.isfinite(limit) else math.nan
                 sentence = _price_sentence(measure, rep_id, side, price, unit)
-                found.append(Price(measure, rep_id, side, limit, price, saving, sentence))
+                found.append(Price(measure, rep_id, side, limit, abs(price), saving, sentence))
     return sorted(found, key=lambda p: (-(p.saving if math.isfinite(p.saving) else 0.0), p.measure, p.rep_id, p.side))
 
 
 def _price_sentence(measure: str, rep_id: str, side: str, price: float, unit: str) -> str:
-    # A price per dollar is too small to read: quote it per thousand, or whatever power of ten saves a tenth or more.
-    amount = 1.0
-    while price * amount < 0.1 and amount < 1e12:
-        amount *= 10
-    saves = f"would save {number(price * amount)} {unit}."
+    amount = readable_amount(price)
+    saves = f"would save {number(abs(price) * amount)} {unit}."
+    if side == "target":
+        return f"A target of {quantity(amount, measure, 'more' if price > 0 else 'less')} for {rep_id} {saves}"
     if side == "upper":
         return f"Room for {quantity(amount, measure, 'more')} at {rep_id} {saves}"
     return f"Requiring {quantity(amount, measure, 'less')} of {rep_id} {saves}"
 
 
 def _sides(sides: dict[str, float]) -> list[tuple[str, float]]:
-    return [(side, float(sides[side])) for side in ("upper", "lower") if float(sides.get(side, 0.0)) > 0]
+    found = [(side, float(sides[side])) for side in ("upper", "lower") if float(sides.get(side, 0.0)) > 0]
+    target = float(sides.get("target", 0.0))
+    return [*found, ("target", target)] if target else found

@@ -164,7 +164,7 @@ def _summary(problem: PlanningProblem, plan: Plan) -> list[_Column]:
 def _territories(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     frame = plan.territories
     rep_ids = _strings(frame["rep_id"])
-    place = problem.reps.index.get_indexer(pd.Index(frame["rep_id"]))
+    place = problem.territory_ids.get_indexer(frame.index)
     unknown = pd.Series(math.nan, index=frame.index)
     columns = [
         _Column("Territory", "text", 14.0, _strings(frame.index)),
@@ -216,9 +216,9 @@ def _assignments(problem: PlanningProblem, plan: Plan) -> list[_Column]:
 
 def _prices(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     unit = objective_unit(problem)
-    reps = _strings(problem.reps.index)
+    reps = _strings(problem.territory_ids)
     names = dict(zip(reps, _rep_names(problem, reps), strict=True))
-    words = {"upper": "at most", "lower": "at least"}
+    words = {"upper": "at most", "lower": "at least", "target": "target"}
     rows: list[tuple[Any, ...]] = [
         (measure_label(p.measure), p.rep_id, words[p.side], p.limit, p.price, p.saving, p.sentence)
         for p in price_list(problem, plan)

@@ -23,18 +23,27 @@ from territory_engine.auditing.checks import (
     check_assignments,
     check_identities,
     check_totals,
+    numeric,
 )
+from territory_engine.auditing.districts import check_centres, check_pieces, check_units
 from territory_engine.auditing.proof import check_infeasibility, check_proof
-from territory_engine.auditing.rules import StoredProblem
+from territory_engine.auditing.rules import StoredCentres, StoredProblem, StoredUnits
 from territory_engine.errors import PlanDirectoryError
 
 __all__ = ["AuditReport", "Check", "audit"]
 
 _INPUTS = ("inputs/accounts.parquet", "inputs/reps.parquet")
 _TRAVEL = "inputs/travel.parquet"
+_UNITS_GEOMETRY, _UNITS = "inputs/units.gpkg", "inputs/units.parquet"
+_PAIRS, _MEMBERS = "inputs/unit_pairs.parquet", "inputs/unit_members.parquet"
 _TABLES = {
     "assignments.csv": ["account_id", "territory_id", "rep_id", "travel", "previous_rep_id", "moved", "reason"],
     "territories.csv": ["territory_id", "rep_id", "accounts", "travel"],
+}
+_COLUMNS = {
+    **_TABLES,
+    "units.csv": ["unit_id", "territory_id", "accounts"],
+    "multipliers.csv": ["multiplier"],
 }
 _REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
 
@@ -122,8 +131,43 @@ def audit(folder: str | Path) -> AuditReport:
         plan = StoredPlan(record, assignments, territories, rep)
         checks += _guarded(folder, check_assignments, stored, plan)
         checks += _guarded(folder, check_totals, stored, plan)
-    checks += _guarded(folder, check_proof, stored, record)
+        checks += _guarded(folder, _check_design, folder, stored, plan)
+    checks += _guarded(folder, check_proof, stored, record, _read_multipliers(folder, stored, record))
     return AuditReport(str(folder), tuple(checks))
+
+
+def _check_design(folder: Path, stored: StoredProblem, plan: StoredPlan) -> list[Check]:
+    """Check units, pieces and centres, where there are any."""
+    checks: list[Check] = []
+    unit_territory = None
+    ids = stored.reps.index
+    if stored.units is not None:
+        told = _read_table(folder, "units.csv")
+        found, unit_territory = check_units(stored.units, told, plan.rep, ids)
+        checks += found
+        if unit_territory is not None:
+            checks.append(check_pieces(stored.units, unit_territory, ids))
+    if stored.centres is not None:
+        if stored.units is None:
+            candidates, places, territory = stored.accounts.index, stored.account_places, plan.rep
+        else:
+            candidates, places = stored.units.ids, stored.units.places
+            territory = unit_territory if unit_territory is not None else np.full(len(candidates), -1)
+        checks += check_centres(stored.centres.ids, stored.centres.places, candidates, places, territory, ids)
+    return checks
+
+
+def _read_multipliers(
+    folder: Path, stored: StoredProblem, record: dict[str, Any]
+) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return what serving each account or unit is said to be worth, in the order of the inputs; None where nothing is."""
+    if stored.centres is None or "multipliers.csv" not in record["files"]:
+        return None
+    told = _read_table(folder, "multipliers.csv")["multiplier"]
+    names = stored.accounts.index if stored.units is None else stored.units.ids
+    if len(told) != len(names) or not (told.index == names).all():
+        raise PlanDirectoryError(f"{folder / 'multipliers.csv'}: is not a row for each account or unit. {_REMEDY}")
+    return numeric(told)
 
 
 def _guarded(folder: Path, checks: Callable[..., list[Check]], *arguments: Any) -> list[Check]:
@@ -160,25 +204,70 @@ def _read_json(folder: Path) -> dict[str, Any]:
 def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
     config = record["config"]
     with_table = bool((config.get("travel") or {}).get("table"))
-    names = [*_INPUTS, _TRAVEL] if with_table else list(_INPUTS)
-    frames = []
-    for name in names:
-        try:
-            frames.append(pd.read_parquet(folder / name))
-        except (OSError, ValueError) as error:
-            raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
-    return StoredProblem(config, frames[0], frames[1], frames[2] if with_table else None)
+    accounts, reps = (_read_parquet(folder, name) for name in _INPUTS)
+    travel = _read_parquet(folder, _TRAVEL) if with_table else None
+    metric = (config.get("travel") or {}).get("metric")
+    axes = ["x", "y"] if metric == "euclidean" else ["latitude", "longitude"]
+    units = _read_units(folder, accounts, axes) if config.get("contiguity") else None
+    territories = config.get("territories") or {}
+    with_reps = bool((config.get("data") or {}).get("reps")) or len(reps) > 0
+    centres = None
+    if territories.get("centers") == "free":
+        count = int(territories.get("count") or len(reps))
+        ids, centres = pd.Index([f"T{t + 1}" for t in range(count)]), None
+        if record["status"] != "infeasible":
+            told = _read_table(folder, "territories.csv")
+            ids, centres = told.index, _read_centres(folder, told, [f"center_{axis}" for axis in axes])
+        if not with_reps:
+            reps = pd.DataFrame(index=pd.Index(ids, name="rep_id"))
+    return StoredProblem(config, accounts, reps, travel, units, centres, with_reps)
+
+
+def _read_parquet(folder: Path, name: str) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(folder / name)
+    except (OSError, ValueError) as error:
+        raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+
+
+def _read_units(folder: Path, accounts: pd.DataFrame, axes: list[str]) -> StoredUnits:
+    pairs, members = _read_parquet(folder, _PAIRS), _read_parquet(folder, _MEMBERS)
+    if (folder / _UNITS_GEOMETRY).is_file():
+        import geopandas as gpd
+
+        units = gpd.read_file(folder / _UNITS_GEOMETRY, layer="units", ignore_geometry=True)
+    else:
+        units = _read_parquet(folder, _UNITS)
+    ids = pd.Index(units["unit_id"].astype(str))
+    of = members.set_index("account_id")["unit_id"]
+    if not of.index.is_unique or not accounts.index.isin(of.index).all():
+        raise PlanDirectoryError(f"{folder / _MEMBERS}: does not list every account once. {_REMEDY}")
+    ends = np.column_stack([ids.get_indexer(pd.Index(pairs[end])) for end in ("unit_a", "unit_b")])
+    unit_of = ids.get_indexer(pd.Index(of.loc[accounts.index]))
+    if (ends < 0).any() or (unit_of < 0).any() or not ids.is_unique:
+        raise PlanDirectoryError(f"{folder / 'inputs'}: units, their pairs and their accounts do not fit. {_REMEDY}")
+    return StoredUnits(ids, ends, np.asarray(unit_of), units[axes].to_numpy(np.float64))
+
+
+def _read_centres(folder: Path, territories: pd.DataFrame, columns: list[str]) -> StoredCentres:
+    if "center_id" not in territories.columns:
+        raise PlanDirectoryError(f"{folder / 'territories.csv'}: no column center_id. {_REMEDY}")
+    places = np.full((len(territories), 2), np.nan)
+    if set(columns) <= set(territories.columns):
+        places = np.column_stack([numeric(territories[column]) for column in columns])
+    return StoredCentres(pd.Index(territories["center_id"]), places)
 
 
 def _read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Return one of the plan's tables as text, indexed by its first column."""
     try:
         table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
-    lacking = [column for column in _TABLES[name] if column not in table.columns]
+    lacking = [column for column in _COLUMNS[name] if column not in table.columns]
     if lacking:
         raise PlanDirectoryError(f"{folder / name}: no column {', '.join(lacking)}. {_REMEDY}")
-    return table.set_index(_TABLES[name][0])
+    return table.set_index(str(table.columns[0]))
 
 
 def _check_record(folder: Path, record: dict[str, Any], stored: StoredProblem) -> list[Check]:
@@ -189,6 +278,9 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
     """Check that no file changed since the plan was written, and that the record covers every file it rests on."""
     tables = [] if record["status"] == "infeasible" else list(_TABLES)
     needed = [*tables, *_INPUTS, *([_TRAVEL] if stored.travel_table is not None else [])]
+    if stored.units is not None:
+        units = _UNITS_GEOMETRY if (folder / _UNITS_GEOMETRY).is_file() else _UNITS
+        needed += [units, _PAIRS, _MEMBERS, *(["units.csv"] if tables else [])]
     problems = [f"{name}: no SHA-256 in plan.json" for name in needed if name not in record["files"]]
     for name, expected in record["files"].items():
         path = folder / name
@@ -197,7 +289,7 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
         elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != expected:
             problems.append(f"{name}: changed since it was written (expected SHA-256 {expected}, found {found})")
     # A travel table's rows that say "never" are read and not stored, so it alone may have told more.
-    frames = {"accounts": stored.accounts, "reps": stored.reps}
+    frames = {"accounts": stored.accounts, **({"reps": stored.reps} if stored.with_reps else {})}
     for source in record["inputs"]:
         frame = frames.get(source.get("role"))
         if frame is not None and source.get("rows") != len(frame):
@@ -208,11 +300,8 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
 
 def _check_configuration(stored: StoredProblem, record: dict[str, Any]) -> Check:
     """Check that every configured rule is one that the audit recomputes; none is passed over in silence."""
-    config = stored.config
     disruption = stored.section("disruption")
     beyond = {
-        "territories.centers = 'free'": stored.section("territories").get("centers", "reps") != "reps",
-        "contiguity": bool(config.get("contiguity")),
         "disruption.max_moved": disruption.get("max_moved") is not None,
         "disruption.weight": disruption.get("weight") is not None,
     }
@@ -221,7 +310,7 @@ def _check_configuration(stored: StoredProblem, record: dict[str, Any]) -> Check
     if travel.get("metric", "haversine") not in {"haversine", "euclidean"} or travel.get("power", 1) not in {1, 2}:
         problems.append(f"travel: unknown metric or power ({travel!r})")
     needed = _needed_columns(stored)
-    if stored.travel_table is None:
+    if stored.travel_table is None and not stored.free:
         # Without a place a rep would be nobody's neighbour and everybody's: its travel would count as nothing.
         places = stored.reps.reindex(columns=_places(stored))
         problems += [f"rep {rep!r} has no place" for rep in places.index[places.isna().any(axis=1)]]
@@ -244,12 +333,12 @@ def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
     for entry in stored.config.get("balance", ()):
         reps += [entry.get("share"), *(entry.get(k) for k in ("min", "max") if isinstance(entry.get(k), str))]
     if stored.travel_table is None:
-        accounts, reps = accounts + _places(stored), reps + _places(stored)
+        accounts, reps = accounts + _places(stored), reps + ([] if stored.free else _places(stored))
     return {"accounts": [c for c in accounts if c], "reps": [c for c in reps if c]}
 
 
 def _places(stored: StoredProblem) -> list[str]:
-    return ["x", "y"] if stored.section("travel").get("metric") == "euclidean" else ["latitude", "longitude"]
+    return stored.coordinates
 
 
 def _json(check: dict[str, Any]) -> dict[str, Any]:

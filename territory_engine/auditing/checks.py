@@ -117,6 +117,8 @@ def check_identities(
         }
         told = [f"{len(ids):,} {word} ({', '.join(map(str, ids[:SHOWN]))})" for word, ids in faults.items() if len(ids)]
         accounts = Check("accounts", False, "accounts " + ("; ".join(told) or "are not in input order"))
+    if not stored.with_reps:
+        return _check_territories(stored, accounts, assignments, territories)
     rep_of_territory = territories["rep_id"]
     faults = {
         "reps without a territory": stored.reps.index[~stored.reps.index.isin(rep_of_territory)],
@@ -142,6 +144,28 @@ def check_identities(
     if not all(check.ok for check in checks):
         return checks, None
     return checks, np.asarray(stored.reps.index.get_indexer(pd.Index(assignments["rep_id"])))
+
+
+def _check_territories(
+    stored: StoredProblem, accounts: Check, assignments: pd.DataFrame, territories: pd.DataFrame
+) -> tuple[list[Check], NDArray[np.intp] | None]:
+    """Check the same where no reps were given: territories stand for themselves, and nobody is named as a rep."""
+    named = bool((assignments["rep_id"] != "").any() or (territories["rep_id"] != "").any())
+    repeated = territories.index[territories.index.duplicated()]
+    told = [f"told twice: {', '.join(map(str, repeated[:SHOWN]))}"] if len(repeated) else []
+    told += ["a rep is named, but there are no reps"] if named else []
+    one_each = Check("territories", not told, "; ".join(told) or f"{len(territories):,} territories, each once")
+    known = verdict(
+        "assigned_territories",
+        ~assignments["territory_id"].isin(territories.index).to_numpy(),
+        list(assignments.index),
+        lambda i: f"territory {assignments['territory_id'].iloc[i]!r}",
+        "account's territory is one of the plan's",
+    )
+    checks = [accounts, one_each, known]
+    if not all(check.ok for check in checks):
+        return checks, None
+    return checks, np.asarray(stored.reps.index.get_indexer(pd.Index(assignments["territory_id"])))
 
 
 def check_assignments(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
@@ -220,9 +244,9 @@ def _check_eligibility(stored: StoredProblem, plan: StoredPlan, travel: NDArray[
             )
         )
     if stored.section("groups"):
-        first = np.zeros(stored.unit.max(initial=-1) + 1, np.intp)
-        first[stored.unit[::-1]] = np.arange(len(ids))[::-1]
-        together = plan.rep[first[stored.unit]]
+        first = np.zeros(stored.group.max(initial=-1) + 1, np.intp)
+        first[stored.group[::-1]] = np.arange(len(ids))[::-1]
+        together = plan.rep[first[stored.group]]
         names = stored.accounts[stored.section("groups")["column"]].to_numpy()
         checks.append(
             verdict(
@@ -241,8 +265,9 @@ def _check_eligibility(stored: StoredProblem, plan: StoredPlan, travel: NDArray[
 def check_totals(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
     """Check each territory's totals, every limit, the worst deviations and the objective."""
     n_reps = len(stored.reps)
-    territories = plan.territories.set_index("rep_id").loc[stored.reps.index]
-    labels = [f"rep {rep}" for rep in stored.reps.index]
+    territories = plan.territories.set_index("rep_id") if stored.with_reps else plan.territories
+    territories = territories.loc[stored.reps.index]
+    labels = [f"{'rep' if stored.with_reps else 'territory'} {name}" for name in stored.reps.index]
 
     def per_rep(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(plan.rep, weights=values, minlength=n_reps).astype(np.float64)
@@ -263,9 +288,12 @@ def check_totals(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
         ),
         compared("territory_travel", labels, told("travel"), per_rep(cost), "territory's travel"),
     ]
+    off_target = 0.0
     for measure in stored.measures:
         limits = stored.limits(measure)
         load = per_rep(stored.loads_of(measure, plan.rep))
+        if limits.weight > 0:
+            off_target += limits.weight * float(np.abs(load - limits.target).sum())
         with np.errstate(divide="ignore", invalid="ignore"):
             deviation = np.where(limits.target > 0, (load - limits.target) / limits.target, np.nan)
         checks += [
@@ -283,7 +311,10 @@ def check_totals(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
             _check_limits(measure, labels, load, limits.lower, limits.upper),
             _check_measure(plan.record, measure, load, deviation),
         ]
-    return [*checks, *_check_objective(plan.record, float(cost.sum()))]
+    terms = {"travel": float(cost.sum())}
+    if stored.priced_targets():
+        terms["balance"] = off_target
+    return [*checks, *_check_objective(plan.record, terms)]
 
 
 def _check_limits(
@@ -320,16 +351,24 @@ def _check_measure(
     )
 
 
-def _check_objective(record: dict[str, Any], travel: float) -> list[Check]:
+def _check_objective(record: dict[str, Any], expected: dict[str, float]) -> list[Check]:
     terms = record.get("objective_terms") or {}
-    unknown = sorted(set(terms) - {"travel"})
+    unknown = sorted(set(terms) - set(expected))
     objective = compared(
-        "objective", ["objective"], [number(record, "objective")], [travel], "objective, from the accounts"
+        "objective",
+        ["objective"],
+        [number(record, "objective")],
+        [sum(expected.values())],
+        "objective, from the accounts" + (" and the loads off their targets" if "balance" in expected else ""),
     )
     if unknown:
         by_term = Check("objective_terms", False, f"terms that no configured rule prices: {', '.join(unknown)}")
     else:
         by_term = compared(
-            "objective_terms", ["travel"], [number(terms, "travel")], [travel], "travel, the objective's one term"
+            "objective_terms",
+            list(expected),
+            [number(terms, term) for term in expected],
+            list(expected.values()),
+            "travel, the objective's one term" if len(expected) == 1 else "the objective's terms",
         )
     return [objective, by_term]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from territory_engine.auditing.checks import SHOWN, Check, compared, number
+from territory_engine.auditing.design_proof import proved_over_centres
 from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree
 
 # What a proof of infeasibility must exceed, relative to the terms it is the difference of, so that it is no rounding.
@@ -22,23 +24,33 @@ def relative_gap(objective: float, lower_bound: float) -> float:
     return max(0.0, (objective - lower_bound) / objective) if objective > 0 else 0.0
 
 
-def read_prices(
-    stored: StoredProblem, record: dict[str, Any]
-) -> tuple[Check, NDArray[np.float64], NDArray[np.float64]]:
-    """Check that every price is a number ≥ 0 of a known measure and rep, and 0 where there is no limit to price.
+@dataclass(frozen=True, eq=False)
+class StoredPrices:
+    """The prices of plan.json: arrays of float64, shape ``(n_measures, n_reps)``.
+
+    λ⁺ ≥ 0 at the upper limits, λ⁻ ≥ 0 at the lower ones, and π at the targets, between −w and w for a target weight of w.
+    """
+
+    upper: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    target: NDArray[np.float64]
+
+
+def read_prices(stored: StoredProblem, record: dict[str, Any]) -> tuple[Check, StoredPrices]:
+    """Check that every price is a number that is allowed for a known measure and rep, at a limit or target that is there.
 
     Returns
     -------
     check : Check
-    upper_price, lower_price : ndarray of float64, shape (n_measures, n_reps)
-        λ⁺ and λ⁻; a price that is wrong is left at 0, which proves less but nothing false.
+    prices : StoredPrices
+        A price that is wrong is left at 0, which proves less but nothing false.
     """
-    upper = np.zeros((len(stored.measures), len(stored.reps)))
-    lower = np.zeros_like(upper)
+    shape = (len(stored.measures), len(stored.reps))
+    read = StoredPrices(np.zeros(shape), np.zeros(shape), np.zeros(shape))
     problems = []
     prices = record.get("prices")
     if not isinstance(prices, dict):
-        return Check("prices", False, f"expected a table of measures, found {prices!r}"), upper, lower
+        return Check("prices", False, f"expected a table of measures, found {prices!r}"), read
     position = {rep: t for t, rep in enumerate(stored.reps.index)}
     count = 0
     for measure, by_rep in prices.items():
@@ -53,26 +65,50 @@ def read_prices(
                 t = position.get(rep, -1)
                 price = number(pair, side)
                 where = f"{measure}, {rep}, {side}: {value!r}"
-                if t < 0 or side not in {"upper", "lower"}:
+                if t < 0 or side not in {"upper", "lower", "target"}:
                     problems.append(f"{where}: no such rep or side")
+                elif side == "target":
+                    # Beyond its weight a target's price would prove what is not true.
+                    if math.isfinite(price) and abs(price) <= limits.weight:
+                        read.target[k, t] = price
+                    else:
+                        problems.append(f"{where}: allowed is between −{limits.weight:g} and {limits.weight:g}")
                 elif not (math.isfinite(price) and price >= 0):
                     problems.append(f"{where}: allowed is a number of 0 or more")
                 elif price > 0 and not math.isfinite((limits.upper if side == "upper" else limits.lower)[t]):
                     problems.append(f"{where}: there is no {side} limit to price")
                 else:
-                    (upper if side == "upper" else lower)[k, t] = price
+                    (read.upper if side == "upper" else read.lower)[k, t] = price
     shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
-    message = shown or f"{count:,} prices of 0 or more, each at a limit that exists"
-    return Check("prices", not problems, message, {"prices": float(count)}), upper, lower
+    message = f"{count:,} prices of 0 or more, each at a limit that exists"
+    if stored.priced_targets():
+        message = f"{count:,} prices: of 0 or more, each at a limit that exists, or of a target, within its weight"
+    return Check("prices", not problems, shown or message, {"prices": float(count)}), read
 
 
-def check_proof(stored: StoredProblem, record: dict[str, Any]) -> list[Check]:
-    """Check the prices, the bound they prove, the lower bound, the gap and the status of a plan with assignments."""
-    prices, upper, lower = read_prices(stored, record)
-    proved, _ = stored.bound(upper, lower)
+def check_proof(
+    stored: StoredProblem, record: dict[str, Any], multipliers: NDArray[np.float64] | None = None
+) -> list[Check]:
+    """Check the prices, the bound they prove, the lower bound, the gap and the status of a plan with assignments.
+
+    Where centres were chosen the prices hold for these centres only: the bound over every choice of centres rests on
+    the multipliers, one number for each account or geographic unit.
+    """
+    prices, read = read_prices(stored, record)
+    proved, _ = stored.bound(read.upper, read.lower, read.target)
+    proof = record.get("proof") or {}
     # Where all loads of a measure are whole numbers the plan may round its limits to whole numbers: same prices, more
     # proved. The priced bound itself stays with the limits as written.
-    whole = proved + _whole_gain(stored, (record.get("proof") or {}).get("whole_measures") or [], upper, lower)
+    whole_measures = proof.get("whole_measures") or []
+    whole = proved + _whole_gain(stored, whole_measures, read) + _whole_target_gain(stored, whole_measures, read)
+    at_centers: list[Check] = []
+    if stored.free:
+        what = "what the stored prices prove for these centres"
+        told = [number(record, "bound_at_centers")]
+        at_centers = [compared("bound_at_centers", ["bound_at_centers"], told, [proved], what)]
+        if multipliers is None:
+            return [prices, *at_centers, *_check_without_multipliers(record)]
+        proved, whole = (proved_over_centres(stored, proof, multipliers, rounded=r) for r in (False, True))
     objective, lower_bound = number(record, "objective"), number(record, "lower_bound")
     priced = compared(
         "priced_bound",
@@ -90,10 +126,25 @@ def check_proof(stored: StoredProblem, record: dict[str, Any]) -> list[Check]:
     )
     return [
         prices,
+        *at_centers,
         priced,
         _check_lower_bound(record, lower_bound, whole, objective),
         gap,
         _check_status(record, whole),
+    ]
+
+
+def _check_without_multipliers(record: dict[str, Any]) -> list[Check]:
+    """Check that a plan that chose its centres and stores no multipliers claims what a search proved, or nothing."""
+    objective, claimed = number(record, "objective"), number(record, "lower_bound")
+    by_search = (record.get("proof") or {}).get("kind") == "search"
+    nothing = f"no multipliers are stored, so no more than 0 is proved; the plan says {claimed!r}"
+    return [
+        _check_lower_bound(record, claimed, 0.0, objective)
+        if by_search
+        else Check("lower_bound", claimed == 0.0, nothing),
+        compared("gap", ["gap"], [number(record, "gap")], [relative_gap(objective, claimed)], "the gap"),
+        _check_status(record, 0.0),
     ]
 
 
@@ -108,7 +159,8 @@ def _check_lower_bound(record: dict[str, Any], lower_bound: float, proved: float
     if not lower_bound <= objective + _margin(objective):
         return Check("lower_bound", False, f"{lower_bound!r} is above the objective {objective!r}", numbers)
     if kind == "prices":
-        ok = bool(agree(lower_bound, proved))
+        # With whole units the solver may have proved a little less than is proved here, never more.
+        ok = bool(agree(lower_bound, proved)) or (bool(record["proof"].get("whole_units")) and lower_bound < proved)
         message = f"expected what the prices prove, {proved!r}; found {lower_bound!r}"
         return Check("lower_bound", ok, "what the prices prove" if ok else message, numbers)
     if kind == "search":
@@ -141,7 +193,11 @@ def _check_status(record: dict[str, Any], proved: float) -> Check:
 
 def check_infeasibility(stored: StoredProblem, record: dict[str, Any]) -> list[Check]:
     """Check the proof that no assignment keeps every rule, and that nothing else is claimed."""
-    prices, upper, lower = read_prices(stored, record)
+    prices, read = read_prices(stored, record)
+    if read.target.any():
+        # A target is no rule: no price of one proves that rules contradict each other.
+        read = replace(read, target=np.zeros_like(read.target))
+        prices = replace(prices, ok=False, message="prices of targets in a proof that no plan is possible")
     claims = [key for key in ("objective", "lower_bound", "gap", "priced_bound") if record.get(key) is not None]
     conflict = record.get("conflict")
     named = isinstance(conflict, dict) and bool(conflict.get("rules"))
@@ -153,18 +209,17 @@ def check_infeasibility(stored: StoredProblem, record: dict[str, Any]) -> list[C
         message = "infeasible: the conflict is named, and no objective and no bound are claimed"
     status = Check("status", named and not claims, message)
     conflict = conflict if isinstance(conflict, dict) else {}
-    return [prices, status, _check_certificate(stored, record, conflict, upper, lower)]
+    return [prices, status, _check_certificate(stored, record, conflict, read)]
 
 
 def _check_certificate(
     stored: StoredProblem,
     record: dict[str, Any],
     conflict: dict[str, Any],
-    upper: NDArray[np.float64],
-    lower: NDArray[np.float64],
+    prices: StoredPrices,
 ) -> Check:
     name = "infeasibility"
-    best = stored.cheapest(upper - lower, with_cost=False)
+    best = stored.cheapest(prices.upper - prices.lower, with_cost=False)
     stuck = stored.accounts.index[np.isinf(best)[stored.unit]]
     if len(stuck):
         # No price can say more than this, and no sum is needed to see it.
@@ -187,8 +242,8 @@ def _check_certificate(
             if wrong:
                 message = f"accounts {', '.join(wrong[:SHOWN])} are named, but each of them fits some rep's limits"
             return Check(name, not wrong, message)
-    proved, magnitude = stored.bound(upper, lower, with_cost=False)
-    proved += _whole_gain(stored, proof.get("whole_measures") or [], upper, lower)
+    proved, magnitude = stored.bound(prices.upper, prices.lower, prices.target, with_cost=False)
+    proved += _whole_gain(stored, proof.get("whole_measures") or [], prices)
     numbers = {"certificate": proved, "magnitude": magnitude}
     positive = proved > _CERTIFICATE_MARGIN * magnitude and proved > 0
     if _proves(conflict) or proof.get("kind") == "prices":
@@ -208,9 +263,15 @@ def _check_certificate(
     return Check(name, False, f"no proof: kind {(record.get('proof') or {}).get('kind')!r}, no certificate", numbers)
 
 
-def _whole_gain(
-    stored: StoredProblem, measures: list[str], upper: NDArray[np.float64], lower: NDArray[np.float64]
-) -> float:
+def _is_whole(stored: StoredProblem, measure: str) -> bool:
+    """Whether every load of a measure is a whole number. A group moves as one: what counts is that its sum is whole."""
+    if stored.depends_on_rep(measure):
+        return False
+    values = np.bincount(stored.unit, stored.values(measure))
+    return bool(np.all(values == np.rint(values)))
+
+
+def _whole_gain(stored: StoredProblem, measures: list[str], prices: StoredPrices) -> float:
     """Return what prices prove beyond the limits as written when the limits are rounded to whole numbers.
 
     Whole loads add up to whole loads, so an upper limit may be rounded down and a lower one up. Measures with a load
@@ -218,18 +279,31 @@ def _whole_gain(
     """
     gain = 0.0
     for k, measure in enumerate(stored.measures):
-        if measure not in measures or stored.depends_on_rep(measure):
+        if measure not in measures or not _is_whole(stored, measure):
             continue
-        # A group moves as one: what counts is that its sum is whole.
-        values = np.bincount(stored.unit, stored.values(measure))
         limits = stored.limits(measure)
-        if np.any(values != np.rint(values)):
-            continue
-        for price, limit, sign in ((upper[k], limits.upper, 1), (lower[k], limits.lower, -1)):
+        for price, limit, sign in ((prices.upper[k], limits.upper, 1), (prices.lower[k], limits.lower, -1)):
             at = np.asarray((price > 0) & np.isfinite(limit))
             slack = LIMIT_SLACK * np.maximum(1.0, np.abs(limit[at]))
             rounded = sign * np.floor(sign * limit[at] + slack)
             gain += float((price[at] * sign * (limit[at] - rounded)).sum())
+    return gain
+
+
+def _whole_target_gain(stored: StoredProblem, measures: list[str], prices: StoredPrices) -> float:
+    """Return what prices prove beyond ``π (load − T)`` because no load lies between the whole numbers around a target.
+
+    With f = T − ⌊T⌋ and w the target weight, whole loads cost w |load − T| = w (1 − f) |load − ⌊T⌋| + w f |load − ⌊T⌋ − 1|.
+    A price π is the sum of two, within w (1 − f) and w f, one for each whole number; the best such sum proves
+    ``min( f (w + π), (1 − f) (w − π) )`` more.
+    """
+    gain = 0.0
+    for k, measure in enumerate(stored.measures):
+        limits = stored.limits(measure)
+        if limits.weight > 0 and measure in measures and _is_whole(stored, measure):
+            fraction = limits.target - np.floor(limits.target)
+            above, below = limits.weight - prices.target[k], limits.weight + prices.target[k]
+            gain += float(np.minimum(fraction * below, (1 - fraction) * above).sum())
     return gain
 
 

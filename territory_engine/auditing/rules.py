@@ -78,12 +78,51 @@ def text(column: pd.Series[Any]) -> pd.Series[str]:
 class Limits:
     """Hard limits on one measure and its targets, per rep: arrays of float64, shape ``(n_reps,)``.
 
-    -inf and inf where there is no limit; NaN targets where loads depend on the rep.
+    -inf and inf where there is no limit; NaN targets where loads depend on the rep. ``weight`` is what every unit of load
+    off the target costs; 0 where targets are only reported.
     """
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     target: NDArray[np.float64]
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class StoredUnits:
+    """The geographic units in a plan directory.
+
+    Attributes
+    ----------
+    ids : Index of str
+    pairs : ndarray of int, shape (n_pairs, 2)
+        Positions of units that touch or were joined across a gap.
+    unit_of : ndarray of int, shape (n_accounts,)
+        Position of the unit of each account.
+    places : ndarray of float64, shape (n_units, 2)
+        Where a territory of this unit may be centred; NaN where nobody knows.
+    """
+
+    ids: pd.Index[str]
+    pairs: NDArray[np.intp]
+    unit_of: NDArray[np.intp]
+    places: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCentres:
+    """Where a plan that chose its centres says they are.
+
+    Attributes
+    ----------
+    ids : Index of str, one a territory
+        The account or unit at whose place the territory is centred.
+    places : ndarray of float64, shape (n_territories, 2)
+        Latitude and longitude, or x and y; NaN with a travel table.
+    """
+
+    ids: pd.Index[str]
+    places: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +134,25 @@ class StoredProblem:
     config : dict
         ``plan.json``'s ``config``.
     accounts, reps : DataFrame
-        Indexed by ID, in input order.
+        Indexed by ID, in input order. Where no reps were given, ``reps`` has a row without columns per territory.
     travel_table : DataFrame or None
-        ``rep_id``, ``account_id``, ``cost`` and any measure; a pair that is absent may not be assigned.
+        ``rep_id`` (``center_id`` where centres are chosen), ``account_id``, ``cost`` and any measure; a pair that is
+        absent may not be assigned.
+    units : StoredUnits or None
+        Geographic units, where territories are connected.
+    centres : StoredCentres or None
+        Where centres are chosen; None for rep homes.
+    with_reps : bool
+        Whether territories belong to reps; False where no reps were given.
     """
 
     config: dict[str, Any]
     accounts: pd.DataFrame
     reps: pd.DataFrame
     travel_table: pd.DataFrame | None
+    units: StoredUnits | None = None
+    centres: StoredCentres | None = None
+    with_reps: bool = True
 
     def section(self, name: str) -> dict[str, Any]:
         """Return a table of the configuration; empty where it is left out."""
@@ -126,6 +175,8 @@ class StoredProblem:
 
     def limits(self, measure: str) -> Limits:
         """Work out tolerance × share, ``min`` and ``max``; several entries on one measure hold at once.
+
+        The target is the share that the entry with a target weight names, or else the last one with a tolerance.
 
         Source: ``(1 ± tolerance) × share_t / Σ share × Σ_i load_i``.
         """
@@ -150,15 +201,24 @@ class StoredProblem:
             if entry.get("max") is not None:
                 upper = np.minimum(upper, given(entry["max"]))
         with_tolerance = [entry for entry in entries if entry.get("tolerance") is not None]
-        return Limits(lower, upper, shared(with_tolerance[-1] if with_tolerance else {}))
+        soft = [entry for entry in entries if entry.get("target_weight") is not None]
+        named = soft or with_tolerance
+        weight = float(soft[-1]["target_weight"]) if soft else 0.0
+        return Limits(lower, upper, shared(named[-1] if named else {}), weight)
+
+    def priced_targets(self) -> list[str]:
+        """Return the measures that have a target weight, even one of 0."""
+        return [m for m in self.measures if any(
+            e["measure"] == m and e.get("target_weight") is not None for e in self.config["balance"]
+        )]  # fmt: skip
 
     # Travel ---------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Coordinates of accounts and reps, shapes ``(n, 2)``: latitude and longitude, or x and y."""
-        columns = ["x", "y"] if self.section("travel").get("metric") == "euclidean" else ["latitude", "longitude"]
-        return self.accounts[columns].to_numpy(np.float64), self.reps[columns].to_numpy(np.float64)
+        """Coordinates of accounts and of where they are served from, shapes ``(n, 2)``."""
+        served_from = self.reps[self.coordinates].to_numpy(np.float64) if self.centres is None else self.centres.places
+        return self.account_places, served_from
 
     @cached_property
     def _table(self) -> tuple[NDArray[np.intp], NDArray[np.intp], dict[str, NDArray[np.float64]]]:
@@ -166,7 +226,10 @@ class StoredProblem:
         table = self.travel_table
         assert table is not None
         account = self.accounts.index.get_indexer(pd.Index(text(table["account_id"])))
-        rep = self.reps.index.get_indexer(pd.Index(text(table["rep_id"])))
+        if self.centres is None:
+            rep = self.reps.index.get_indexer(pd.Index(text(table["rep_id"])))
+        else:
+            rep = self.centres.ids.get_indexer(pd.Index(text(table["center_id"])))
         known = np.flatnonzero((account >= 0) & (rep >= 0))
         order = known[np.argsort(account[known], kind="stable")]
         first = np.searchsorted(account[order], np.arange(len(self.accounts) + 1))
@@ -192,6 +255,9 @@ class StoredProblem:
         In km, or the unit of the table or of x and y; NaN where the account has no place, inf where the travel table
         lacks the pair.
         """
+        if self.free and self.centres is None:
+            # No plan, so no centres: any territory might be centred right here.
+            return np.zeros((len(rows), len(self.reps)))
         if self.travel_table is not None:
             return self._from_table("cost", rows)
         accounts, reps = self._places
@@ -275,8 +341,32 @@ class StoredProblem:
             allowed &= (lock == -1) | (lock == np.arange(len(self.reps)))
         return allowed
 
+    @property
+    def free(self) -> bool:
+        """Whether centres are chosen."""
+        return self.section("territories").get("centers") == "free"
+
+    @property
+    def account_places(self) -> NDArray[np.float64]:
+        """Coordinates of the accounts, shape ``(n_accounts, 2)``; NaN where unknown, and with a travel table."""
+        if not set(self.coordinates) <= set(self.accounts.columns):
+            return np.full((len(self.accounts), 2), np.nan)
+        return self.accounts[self.coordinates].to_numpy(np.float64)
+
+    @property
+    def coordinates(self) -> list[str]:
+        """The columns of a place."""
+        return ["x", "y"] if self.section("travel").get("metric") == "euclidean" else ["latitude", "longitude"]
+
     @cached_property
     def unit(self) -> NDArray[np.intp]:
+        """Number of what moves as one with each account, shape ``(n_accounts,)``: its geographic unit, or its group."""
+        if self.units is None:
+            return self.group
+        return np.asarray(np.unique(self.units.unit_of, return_inverse=True)[1])
+
+    @cached_property
+    def group(self) -> NDArray[np.intp]:
         """Number of the group each account belongs to, shape ``(n_accounts,)``; an account with none is its own."""
         n_accounts = len(self.accounts)
         groups = self.section("groups")
@@ -296,7 +386,7 @@ class StoredProblem:
             yield order[start : start + step]
 
     def cheapest(self, net_price: NDArray[np.float64], *, with_cost: bool) -> NDArray[np.float64]:
-        """Return ``min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk) a_utk)`` of every unit u over the reps that may serve it.
+        """Return ``min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk + π_tk) a_utk)`` of every unit u over the reps that may serve it.
 
         A unit is a group or a single account; its costs and loads are its accounts' sums, and a rep may serve it only
         if it may serve each of them.
@@ -304,7 +394,7 @@ class StoredProblem:
         Parameters
         ----------
         net_price : ndarray of float64, shape (n_measures, n_reps)
-            λ⁺ − λ⁻, in objective units per unit of the measure.
+            λ⁺ − λ⁻ + π, in objective units per unit of the measure.
         with_cost : bool
             False leaves the travel out, as a proof of infeasibility does.
 
@@ -338,19 +428,25 @@ class StoredProblem:
         return best
 
     def bound(
-        self, upper_price: NDArray[np.float64], lower_price: NDArray[np.float64], *, with_cost: bool = True
+        self,
+        upper_price: NDArray[np.float64],
+        lower_price: NDArray[np.float64],
+        target_price: NDArray[np.float64] | None = None,
+        *,
+        with_cost: bool = True,
     ) -> tuple[float, float]:
         """Return what prices prove by weak duality, and the size of the terms it is the difference of.
 
-        Source: ``Σ_u min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk) a_utk) − Σ_tk (λ⁺_tk u_tk − λ⁻_tk l_tk)`` over units u (groups
-        merged) and the reps t that may serve them; every λ ≥ 0.
+        Source: ``Σ_u min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk + π_tk) a_utk) − Σ_tk (λ⁺_tk u_tk − λ⁻_tk l_tk + π_tk T_tk)`` over
+        units u (groups merged) and the reps t that may serve them; every λ ≥ 0, every |π| ≤ its target weight w. For
+        any such π, π (load − T) is at most w |load − T|, which is what a load off its target costs.
 
         Parameters
         ----------
-        upper_price, lower_price : ndarray of float64, shape (n_measures, n_reps)
-            λ⁺ and λ⁻.
+        upper_price, lower_price, target_price : ndarray of float64, shape (n_measures, n_reps)
+            λ⁺, λ⁻ and π; no π where it is left out.
         with_cost : bool
-            With False the number is 0 or less for any prices if some assignment keeps every rule; more than 0 proves
+            With False, and without prices of targets, the number is 0 or less for any prices if some assignment keeps every rule; more than 0 proves
             that none does.
 
         Returns
@@ -358,11 +454,13 @@ class StoredProblem:
         bound, magnitude : float
             inf where some unit has no rep that may serve it.
         """
-        best = self.cheapest(upper_price - lower_price, with_cost=with_cost)
+        target_price = np.zeros_like(upper_price) if target_price is None else target_price
+        best = self.cheapest(upper_price - lower_price + target_price, with_cost=with_cost)
         limits = [self.limits(measure) for measure in self.measures]
         parts = [best]
-        for limit, up, low in zip(limits, upper_price, lower_price, strict=True):
+        for limit, up, low, aim in zip(limits, upper_price, lower_price, target_price, strict=True):
             # A price at a limit that is not there would multiply infinity; without a price it contributes nothing.
             parts.append(-up[up != 0] * limit.upper[up != 0])
             parts.append(low[low != 0] * limit.lower[low != 0])
+            parts.append(-aim[aim != 0] * limit.target[aim != 0])
         return float(sum(part.sum() for part in parts)), float(sum(np.abs(part).sum() for part in parts))

@@ -75,7 +75,7 @@ def test_every_problem_is_listed_with_its_line_and_the_key_that_was_meant(tmp_pa
 
 def test_a_balance_rule_that_says_nothing_is_refused(tmp_path: Path) -> None:
     found = findings(tmp_path, SMALLEST + '[[balance]]\nmeasure = "visits"\n')
-    assert found["balance[1]"].what == "needs at least one of tolerance, min, max"
+    assert found["balance[1]"].what == "needs at least one of tolerance, min, max, target_weight"
     assert found["balance[1]"].row == 4
 
 
@@ -124,3 +124,41 @@ def test_a_dictionary_is_validated_like_a_file() -> None:
     assert isinstance(config, Config)
     with pytest.raises(ConfigError, match=r"balance\[1\]\.tolerence"):
         parse_config({"data": {"accounts": "a"}, "balance": [{"measure": "v", "tolerence": 0.1}]})
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        ("", "cells"),
+        ('cells = "h3"\nresolution = 7', "cells"),
+        ('units = "u.gpkg"\nunit_id = "fips"', "polygons"),
+        ('adjacency = "p.csv"', "pairs"),
+    ],
+)
+def test_units_come_from_one_place_and_from_hexagons_where_none_is_named(tmp_path: Path, table: str, kind: str) -> None:
+    config = load_config(written(tmp_path, f"{SMALLEST}[contiguity]\n{table}\n"))
+    assert config.contiguity is not None
+    assert config.contiguity.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        (
+            'units = "u"\nadjacency = "p"\nunit_id = "i"',
+            "has units and adjacency: give one of units, adjacency and cells",
+        ),
+        ('units = "u"', "needs unit_id with units: the layer's column that names the unit"),
+        ('unit_id = "i"', "unit_id has no effect without units or adjacency: cells are named by their place"),
+        ('adjacency = "p"\nresolution = 5', 'resolution has no effect without cells = "h3"'),
+    ],
+)
+def test_keys_of_contiguity_that_contradict_each_other_are_refused(tmp_path: Path, table: str, what: str) -> None:
+    finding = findings(tmp_path, f"{SMALLEST}[contiguity]\n{table}\n")["contiguity"]
+    assert (finding.what, finding.row) == (what, 4)
+
+
+def test_cells_and_their_resolution_have_a_range(tmp_path: Path) -> None:
+    found = findings(tmp_path, SMALLEST + '[contiguity]\ncells = "s2"\nresolution = 16\n')
+    assert found["contiguity.resolution"].allowed == "at most 15"
+    assert found["contiguity.cells"].value == "s2"

@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shapely.geometry import box
+from shapely.geometry import MultiPolygon, box
 
 from territory_engine import publishing as publishing_module
 from territory_engine.config import Config
 from territory_engine.errors import PlanDirectoryError
+from territory_engine.geography.layer import LayerKind, UnitLayer, joined_frame
 from territory_engine.plan import Plan
 from territory_engine.plan_directory import check_destination, publishing, read_plan, write_plan_files
 from territory_engine.problem import PlanningProblem, Source
@@ -514,3 +515,97 @@ def test_any_ordinary_name_can_be_published_to(tmp_path_factory: pytest.TempPath
     with publishing(parent / name) as temporary:
         write_marker(temporary, name)
     assert published(parent / name) == name
+
+
+# Units ----------------------------------------------------------------------------------------------------------------
+
+
+def with_units(
+    problem: PlanningProblem, kind: LayerKind, table: dict[str, object], axes: str = "haversine"
+) -> PlanningProblem:
+    ids = pd.Index(["01001", "1e3", "é", "NA"], dtype=str, name="unit_id")
+    shapes = [
+        box(0, 0, 1 / 3, 1),
+        MultiPolygon([box(1 / 3, 0, 1, 1), box(5, 0, 6, 1)]),
+        box(1, 0, 2, 1),
+        box(9, 9, 9.1, 10),
+    ]
+    geometry = None if kind == "pairs" else gpd.GeoSeries(shapes, index=ids, crs=4326)
+    joined = joined_frame(ids, np.array([[0, 3]]), np.array([0.1 + 0.2 if axes == "haversine" else np.nan]))
+    places = np.array([[0.1, 0.2], [1 / 3, -180.0], [5e-324, 2.0], [1.0, 1e300]])
+    pairs = np.array([[0, 1], [0, 3], [1, 2]])
+    layer = UnitLayer(ids, pairs, joined, np.array([3, 0, 3]), places, geometry, kind)
+    config = problem.config.model_dump()
+    config["contiguity"], config["travel"]["metric"] = table, axes
+    sources = (*problem.sources, Source("units" if geometry is not None else "adjacency", "u", "cd" * 32, 4))
+    return PlanningProblem(Config.model_validate(config), problem.accounts, problem.reps, sources=sources, units=layer)
+
+
+KINDS: list[tuple[LayerKind, dict[str, object], str]] = [
+    ("polygons", {"units": "u.gpkg", "unit_id": "fips"}, "haversine"),
+    ("polygons", {"units": "u.gpkg", "unit_id": "fips"}, "euclidean"),
+    ("pairs", {"adjacency": "p.csv"}, "euclidean"),
+    ("cells", {}, "haversine"),
+]
+
+
+@pytest.mark.parametrize(("kind", "table", "metric"), KINDS)
+def test_units_come_back_as_they_were_written(
+    tmp_path: Path, problem: PlanningProblem, plan: Plan, kind: LayerKind, table: dict[str, object], metric: str
+) -> None:
+    written = with_units(problem, kind, table, metric)
+    write_plan_files(written, plan, tmp_path)
+    read, _ = read_plan(tmp_path)
+    mine, theirs = written.units, read.units
+    assert mine is not None
+    assert theirs is not None
+    same_problem(written, read)
+    assert (theirs.kind, theirs.ids.tolist(), theirs.ids.name) == (kind, mine.ids.tolist(), "unit_id")
+    for a, b in ((mine.pairs, theirs.pairs), (mine.unit_of, theirs.unit_of), (mine.places, theirs.places)):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    pd.testing.assert_frame_equal(mine.joined, theirs.joined, check_exact=True)
+    if mine.geometry is None or theirs.geometry is None:
+        assert mine.geometry is theirs.geometry
+    else:
+        assert mine.geometry.crs == theirs.geometry.crs
+        assert mine.geometry.to_wkb().tolist() == theirs.geometry.to_wkb().tolist()
+        assert theirs.geometry.index.equals(theirs.ids)
+
+
+def test_the_record_says_where_the_units_are_and_hashes_them(
+    tmp_path: Path, problem: PlanningProblem, plan: Plan
+) -> None:
+    for kind, table, metric in KINDS[1:3]:
+        folder = tmp_path / kind
+        write_plan_files(with_units(problem, kind, table, metric), plan, folder)
+        record = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        stored = {entry["role"]: entry["stored"] for entry in record["inputs"]}
+        units = "inputs/units.gpkg" if kind == "polygons" else "inputs/units.parquet"
+        assert stored["units" if kind == "polygons" else "adjacency"] == (
+            units if kind == "polygons" else "inputs/unit_pairs.parquet"
+        )
+        assert {units, "inputs/unit_pairs.parquet", "inputs/unit_members.parquet"} <= set(record["files"])
+        (folder / "inputs" / "unit_members.parquet").unlink()
+        with pytest.raises(PlanDirectoryError, match=r"unit_members\.parquet: missing"):
+            read_plan(folder)
+
+
+def test_units_that_are_not_recorded_are_missed(tmp_path: Path, problem: PlanningProblem, plan: Plan) -> None:
+    write_plan_files(with_units(problem, "cells", {}), plan, tmp_path)
+    path = tmp_path / "plan.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["files"]["inputs/units.gpkg"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(PlanDirectoryError, match=r"inputs/units\.gpkg: no SHA-256"):
+        read_plan(tmp_path)
+
+
+def test_a_problem_without_reps_comes_back(tmp_path: Path, problem: PlanningProblem, plan: Plan) -> None:
+    config = Config.model_validate({"data": {"accounts": "a"}, "territories": {"centers": "free", "count": 2}})
+    none = pd.DataFrame(index=pd.Index([], dtype=str, name="rep_id"))
+    written = PlanningProblem(config, problem.accounts, none)
+    write_plan_files(written, plan, tmp_path)
+    read, _ = read_plan(tmp_path)
+    assert read.territory_ids.tolist() == ["T01", "T02"]
+    assert (len(read.reps), read.reps.index.name) == (0, "rep_id")

@@ -676,8 +676,6 @@ def test_a_vouched_file_that_is_gone_or_lies_elsewhere_fails(ruled: Path) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        {"territories": {"centers": "free"}},
-        {"contiguity": {"units": "u.gpkg"}},
         {"disruption": {"current": "owner", "max_moved": 0.1}},
         {"disruption": {"current": "owner", "weight": 1.0}},
         {"travel": {"metric": "manhattan"}},
@@ -691,6 +689,13 @@ def test_a_vouched_file_that_is_gone_or_lies_elsewhere_fails(ruled: Path) -> Non
 def test_a_rule_that_the_audit_cannot_check_fails_rather_than_passing_unseen(ruled: Path, change: Record) -> None:
     edit_record(ruled, lambda record: record["config"].update(change))
     assert "configuration" in failed(ruled)
+
+
+@pytest.mark.parametrize("change", [{"territories": {"centers": "free"}}, {"contiguity": {"units": "u.gpkg"}}], ids=str)
+def test_a_design_without_its_files_is_no_plan_directory(ruled: Path, change: Record) -> None:
+    edit_record(ruled, lambda record: record["config"].update(change))
+    with pytest.raises(PlanDirectoryError):
+        audit(ruled)
 
 
 def test_a_rep_without_a_place_fails(ruled: Path) -> None:

@@ -1,0 +1,283 @@
+"""Why no territory design keeps the rules, in the planner's words, and what would make one possible.
+
+What the fixed-centre ladder can refute without connection is explained by :mod:`territory_engine.infeasibility.conflicts`,
+geographic units taken as groups. The rest, conflicts of whole units and of connection, is explained here from the data
+that the solver names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from solvers.bounds import Prices, priced_bound
+from solvers.districting.at_centres import assignment_problem
+from solvers.districting.ladder import design
+from solvers.infeasibility import is_certificate
+from solvers.result import SolveResult
+from solvers.whole import tightened
+from territory_engine import __version__
+from territory_engine.config import Groups
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun
+from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.model import build_model
+from territory_engine.plan import Plan, empty_assignments, empty_territories
+from territory_engine.plan_tables import named_prices
+from territory_engine.wording import measure_label, number
+
+if TYPE_CHECKING:
+    from solvers.districting.infeasible import Infeasibility
+    from solvers.districting.problem import DistrictingProblem, Districts
+    from territory_engine.district_model import DistrictModel
+    from territory_engine.problem import BalanceRule, PlanningProblem
+
+LONGEST_S = 40.0
+"""Looking for what would make a plan possible takes at most this, and at most half the time that solving may take."""
+
+WIDER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 20.0)
+"""Factors by which the room between limits is widened, one after the other, until a plan is found."""
+
+_UNIT_COLUMN = "geographic unit"
+
+
+def infeasible_plan(planning: PlanningProblem, model: DistrictModel, result: Districts) -> Plan:
+    """Return the plan that says why there is none."""
+    contradiction = result.contradiction
+    assert contradiction is not None
+    if contradiction.kind == "limits":
+        record, prices, proof = _without_connection(planning, model, result)
+    else:
+        prices, certificate, proof = _proof(model, contradiction)
+        record = {
+            "rules": _sentences(planning, model, contradiction),
+            "relaxations": _relaxations(planning, model, contradiction),
+            "accounts": _accounts(planning, model, contradiction),
+            "certificate": certificate,
+        }
+    return Plan(
+        status="infeasible",
+        assignments=empty_assignments(),
+        territories=empty_territories(),
+        objective=None,
+        lower_bound=None,
+        gap=None,
+        priced_bound=None,
+        objective_terms={},
+        measures={},
+        prices=named_prices(planning, model.rules, prices),
+        proof=proof,
+        termination="infeasible",
+        rounds=result.rounds,
+        solve_seconds=result.seconds,
+        seed=planning.config.solve.seed,
+        conflict=record,
+    )
+
+
+def _proof(model: DistrictModel, why: Infeasibility) -> tuple[Prices, float | None, dict[str, Any]]:
+    """Return the prices that prove a conflict, what they prove, and the kind of proof.
+
+    A sum above all limits is proved by a price of 1 at each of them. A unit that nobody may hold or has room for needs no
+    price: anyone can look. Everything else rests on a search, or on an enumeration that only a search repeats.
+    """
+    problem = model.problem
+    prices = Prices(np.zeros_like(problem.lower), np.zeros_like(problem.lower))
+    if why.kind == "total":
+        k = why.measures[0]
+        total = float(problem.loads[k].sum())
+        above = total > problem.upper[k].sum()
+        (prices.upper if above else prices.lower)[k] = 1.0
+        worth = total - problem.upper[k].sum() if above else problem.lower[k].sum() - total
+        return prices, float(worth), {"kind": "prices"}
+    if why.kind == "unit" and (why.measures or not problem.may_hold()[why.units].any()):
+        return prices, None, {"kind": "prices"}
+    if why.proof.get("kind") == "search":
+        return prices, None, {**why.proof, "conflict": why.kind}
+    by = {"solver": "Territory Engine", "version": __version__, "parameters": {}}
+    return prices, None, {"kind": "search", **by, "conflict": why.kind}
+
+
+def _without_connection(
+    planning: PlanningProblem, model: DistrictModel, result: Districts
+) -> tuple[dict[str, Any], Prices, dict[str, Any]]:
+    """Explain limits that clash even without connection, as for accounts in groups, and prove it by the same prices."""
+    units = planning.units
+    assert units is not None
+    accounts = planning.accounts.assign(**{_UNIT_COLUMN: units.ids.to_numpy(object)[model.unit_of]})
+    config = planning.config.model_copy(update={"contiguity": None, "groups": Groups(column=_UNIT_COLUMN)})
+    as_groups = dataclasses.replace(planning, accounts=accounts, units=None, config=config)
+    grouped = build_model(as_groups)
+    prices = result.prices
+    found = SolveResult("infeasible", "infeasible", None, None, None, None, prices.upper, prices.lower)
+    conflict = describe_conflict(as_groups, grouped, found)
+    record = dict(conflict.record)
+    # A unit cannot be split, whatever a group could.
+    record["relaxations"] = [text for text in record["relaxations"] if "group" not in text and "split" not in text]
+    relaxed = assignment_problem(model.problem, np.arange(model.problem.n_territories), own_centres=False)
+    tight = tightened(relaxed)
+    for limits, whole in ((relaxed, ()), (tight, tuple(rule.measure for rule in model.rules))):
+        if is_certificate(limits, conflict.prices):
+            record["certificate"] = priced_bound(limits, conflict.prices, costless=True)
+            return record, conflict.prices, {"kind": "prices", **({"whole_measures": list(whole)} if whole else {})}
+    record["certificate"] = None
+    return record, conflict.prices, dict(result.proof)
+
+
+def _sentences(planning: PlanningProblem, model: DistrictModel, why: Infeasibility) -> list[str]:
+    """Return the rules that cannot hold together, one sentence each."""
+    problem = model.problem
+    what = "geographic unit" if planning.units is not None else "account or group"
+    units = _unit_names(planning, model, why)
+    limits = [_limit_sentence(model.rules[k], problem, k) for k in why.measures]
+    connected = ["every territory is in one piece"] if why.connected else []
+    several = f"{what}s" if len(why.units) != 1 else what
+    if why.kind == "total":
+        k = why.measures[0]
+        total, least, most = figures(
+            float(problem.loads[k].sum()), float(problem.lower[k].sum()), float(problem.upper[k].sum())
+        )
+        word = noun(model.rules[k].measure)
+        return [f"all accounts together have {total} {word}; the limits of all territories add up to {least} to {most}"]
+    if why.kind == "unit":
+        if not why.measures:
+            return [f"{several} {units}: no territory may hold it, by its locks, its segment or its travel"]
+        k = why.measures[0]
+        load, most = figures(float(problem.loads[k][why.units].max()), float(problem.upper[k].max()))
+        word = noun(model.rules[k].measure)
+        return [
+            f"{several} {units} alone has {load} {word}; no territory that may hold it has room for more than {most}"
+        ]
+    if why.kind == "locked":
+        return [f"the {len(why.units):,} {several} locked to {_territories(planning, why)} exceed its limit", *limits]
+    if why.kind == "starved":
+        return [
+            f"all {what}s that {_territories(planning, why)} may hold are too little for its lower limit",
+            *limits,
+        ]
+    if why.kind == "components":
+        return [
+            f"a part of the map that touches nothing else does not divide into whole territories: {units}",
+            *limits,
+            *connected,
+        ]
+    if why.kind == "surroundings":
+        return [
+            f"no connected set of {what}s around {units} adds up to what a territory may carry",
+            *limits,
+            *connected,
+        ]
+    apart = [f"no territory has room for two of {units}"] if len(why.units) > 1 else []
+    return [*limits, *connected, f"{what}s are assigned whole", *apart]
+
+
+def _limit_sentence(rule: BalanceRule, problem: DistrictingProblem, k: int) -> str:
+    low, high = problem.lower[k], problem.upper[k]
+    label = measure_label(rule.measure)
+    parts = []
+    if np.isfinite(low).any():
+        parts.append(f"at least {number(float(low.min()))}")
+    if np.isfinite(high).any():
+        parts.append(f"at most {number(float(high.max()))}")
+    text = f"every territory carries {' and '.join(parts)} {noun(rule.measure)}" if parts else f"{label} is not limited"
+    return f"{text} (±{100 * rule.tolerance_fraction:.10g} %)" if rule.tolerance_fraction is not None else text
+
+
+def _unit_names(planning: PlanningProblem, model: DistrictModel, why: Infeasibility) -> str:
+    if len(why.units) == 0:
+        return ""
+    if planning.units is not None:
+        return names(planning.units.ids[why.units].tolist())
+    _, first = np.unique(model.unit_of, return_index=True)
+    return names(planning.accounts.index[first[why.units]].tolist())
+
+
+def _territories(planning: PlanningProblem, why: Infeasibility) -> str:
+    return names(planning.territory_ids[why.territories].tolist()) if len(why.territories) else "a territory"
+
+
+def _accounts(planning: PlanningProblem, model: DistrictModel, why: Infeasibility) -> list[str]:
+    """Return the IDs of the accounts concerned; none when it is all of them."""
+    if len(why.units) in (0, model.problem.n_units):
+        return []
+    inside = np.isin(model.unit_of, why.units)
+    return [str(account) for account in planning.accounts.index[inside]]
+
+
+def _relaxations(planning: PlanningProblem, model: DistrictModel, why: Infeasibility) -> list[str]:
+    """Return changes that were tried and make a plan possible, as sentences, the smallest change of limits first."""
+    if why.kind == "unit" and not why.measures:
+        return []
+    problem = model.problem
+    ends = time.perf_counter() + min(LONGEST_S, 0.5 * planning.config.solve.time_limit_s)
+    found: list[str] = []
+    for factor in _factors(problem, why):
+        left = ends - time.perf_counter()
+        if left <= 1.0:
+            break
+        wider = _widened(problem, why.measures, factor)
+        loads = _loads_of_a_design(wider, 0.5 * left)
+        if loads is not None:
+            found.append(_new_limits(model, why.measures, loads))
+            break
+    left = ends - time.perf_counter()
+    if why.connected and left > 1.0:
+        apart = dataclasses.replace(problem, graph=None)
+        if _loads_of_a_design(apart, left) is not None:
+            found.append("let territories be in several pieces (remove [contiguity])")
+    return found
+
+
+def _factors(problem: DistrictingProblem, why: Infeasibility) -> tuple[float, ...]:
+    """Return the factors worth trying: none under which a single unit still has no room."""
+    least = 1.0
+    for k in why.measures:
+        fair = problem.loads[k].sum() / problem.n_territories
+        room = max(float(problem.upper[k].max()) - fair, 0.005 * fair)
+        if np.isfinite(room):
+            least = max(least, (float(problem.loads[k].max()) - fair) / room)
+    return (least * 1.02, *(f for f in WIDER if f > least * 1.02)) if least > 1.0 else WIDER
+
+
+def _widened(problem: DistrictingProblem, measures: tuple[int, ...], factor: float) -> DistrictingProblem:
+    """Return the problem with some measures' limits further apart: the room around their middle grows by a factor."""
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    for k in measures:
+        fair = problem.loads[k].sum() / problem.n_territories
+        both = np.isfinite(lower[k]) & np.isfinite(upper[k])
+        middle = np.where(both, (np.where(both, lower[k], 0) + np.where(both, upper[k], 0)) / 2, fair)
+        # A limit on one side only, or no room at all, still has to give: at least half a percent of a fair share.
+        upper[k] = middle + factor * np.maximum(upper[k] - middle, 0.005 * fair)
+        lower[k] = middle - factor * np.maximum(middle - lower[k], 0.005 * fair)
+    return dataclasses.replace(problem, lower=lower, upper=upper)
+
+
+def _loads_of_a_design(problem: DistrictingProblem, seconds: float) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return the loads of some design that keeps the rules; None when none was found in time."""
+    found = design(problem, time_limit_s=max(1.0, seconds), gap=0.999, rounds=None)
+    return None if found.assignment is None else problem.loads_of(found.assignment)
+
+
+def _new_limits(model: DistrictModel, measures: tuple[int, ...], loads: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    """Say the limits under which a design was found, as tight as that design allows."""
+    parts = []
+    for k in measures:
+        rule, label = model.rules[k], measure_label(model.rules[k].measure)
+        if rule.tolerance_fraction is not None and np.all(rule.target > 0):
+            worst = float(np.abs(loads[k] / rule.target - 1).max())
+            if worst > rule.tolerance_fraction:
+                shown = np.ceil(worst * 1e4) / 1e4
+                parts.append(f"raise the tolerance of {label} from {rule.tolerance_fraction:.10g} to {shown:.10g}")
+            continue
+        low, high = float(loads[k].min()), float(loads[k].max())
+        if low < model.problem.lower[k].min():
+            parts.append(
+                f"lower the min of {label} from {exactly(float(model.problem.lower[k].min()))} to {exactly(low)}"
+            )
+        if high > model.problem.upper[k].max():
+            parts.append(
+                f"raise the max of {label} from {exactly(float(model.problem.upper[k].max()))} to {exactly(high)}"
+            )
+    return " and ".join(parts) or "loosen the limits of single territories"
