@@ -3,11 +3,12 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 PYTHON ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench wheel clean
+.PHONY: help demo test lint format bench peers wheel clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,12 +35,18 @@ format: $(VENV)/installed-dev ## put the code into the house format
 
 bench: $(VENV)/installed-dev ## measure: quality, time and memory on the benchmark problems
 	$(BIN)/python -m benchmarks.fixed_centres
+	$(BIN)/python -m benchmarks.territory_design --peers cp-sat --seconds 20 --only SJC1 SJC4b lin318_040
+
+peers: $(PEERS)/installed ## make .venv-peers, with what the territory design benchmark compares with
+	@echo
+	@echo "Compare:  $(PEERS)/bin/python -m benchmarks.territory_design --work out/benchmark"
+	@echo "More data and options: benchmarks/README.md"
 
 wheel: $(VENV)/installed-dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove the environment and everything that was made
-	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Only a change of pyproject.toml installs again. The interpreters are tried in the order in which every dependency
@@ -53,6 +60,12 @@ $(VENV)/bin/python:
 	echo "Territory Engine needs Python 3.11 or newer, and none was found. Install one (python.org, pyenv, or your" >&2; \
 	echo "system's packages: python3.11 and python3.11-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; \
 	exit 1
+
+$(PEERS)/installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m venv $(PEERS)
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["peers"], sep="\n")' > $(PEERS)/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --requirement $(PEERS)/requirements.txt
+	@touch $@
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

@@ -17,10 +17,6 @@ Writes a table to standard output and, with ``--write``, to benchmarks/results/.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,37 +27,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.instances import read_instance
+from benchmarks.peers import cp_sat
+from benchmarks.running import ROOT, machine, markdown, run_plan
+
 DEPOSIT_CAP = 5_000_000  # thousand dollars: branches that book a whole bank's deposits say nothing about local work
 N_REPS = 300
-
-
-def run_plan(config: Path, out: Path, *options: str) -> dict[str, Any]:
-    """Run ``territory-engine plan`` as a user would; return exit code, wall seconds, peak memory and plan.json."""
-    command = [
-        sys.executable,
-        "-m",
-        "territory_engine.app",
-        "plan",
-        str(config),
-        "--out",
-        str(out),
-        "--replace",
-        "--quiet",
-        *options,
-    ]
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)  # wait4 has taken it already
-    record = json.loads((out / "plan.json").read_text()) if (out / "plan.json").exists() else {}
-    return {
-        "exit": process.returncode,
-        "wall_s": seconds,
-        "peak_gib": usage.ru_maxrss / 2**20,
-        "plan": record,
-    }
 
 
 def row(name: str, run: dict[str, Any], **extra: Any) -> dict[str, Any]:
@@ -161,25 +132,6 @@ def fdic(branches: Path, zips: Path | None, folder: Path) -> list[dict[str, Any]
     return rows
 
 
-def plain_cp_sat(instance: Path, seconds: float) -> float | None:
-    """Return the cost that the textbook model reaches in plain CP-SAT with two workers, or None."""
-    from ortools.sat.python import cp_model
-
-    travel, reps = pd.read_csv(instance / "travel.csv"), pd.read_csv(instance / "reps.csv")
-    model = cp_model.CpModel()
-    x = [model.new_bool_var("") for _ in range(len(travel))]
-    for _, group in travel.groupby("account_id"):
-        model.add_exactly_one(x[i] for i in group.index)
-    for rep, group in travel.groupby("rep_id"):
-        capacity = int(reps.loc[reps.rep_id == rep, "capacity"].iloc[0])
-        model.add(sum(int(v) * x[i] for i, v in zip(group.index, group.load, strict=True)) <= capacity)
-    model.minimize(sum(int(c) * x[i] for i, c in enumerate(travel.cost)))
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds, solver.parameters.num_workers = seconds, 2
-    status = solver.solve(model)
-    return solver.objective_value if status in (cp_model.OPTIMAL, cp_model.FEASIBLE) else None
-
-
 def literature(folder: Path, out: Path, seconds: float, *, peers: bool) -> list[dict[str, Any]]:
     best = pd.read_csv(folder / "best_known.csv").query("family == 'gap'").set_index("instance").best_known
     rows, gaps = [], []
@@ -190,25 +142,10 @@ def literature(folder: Path, out: Path, seconds: float, *, peers: bool) -> list[
         gaps.append(100 * (cost / value - 1) if cost else float("nan"))
         extra: dict[str, Any] = {"best known": value, "gap to best %": round(gaps[-1], 3)}
         if peers:
-            extra["plain CP-SAT"] = plain_cp_sat(instance, seconds)
+            extra["plain CP-SAT"] = cp_sat.solve(read_instance(instance), seconds).objective
         rows.append(row(f"gap/{name}", run, **extra))
     rows.append({"instance": "gap, mean", "gap to best %": round(float(np.mean(gaps)), 3)})
     return rows
-
-
-def machine() -> str:
-    import ortools
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores, {platform.machine()}, Python {platform.python_version()}, OR-Tools {ortools.__version__}"
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(key for r in rows for key in r))
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    shown = lambda v: "" if v is None else f"{v:,.2f}" if isinstance(v, float) and abs(v) >= 1000 else str(v)  # noqa: E731 - one use
-    lines += ["| " + " | ".join(shown(r.get(c)) for c in columns) + " |" for r in rows]
-    return "\n".join(lines)
 
 
 def main() -> None:
