@@ -124,8 +124,13 @@ def cheapest_load(
 
 
 @njit(cache=True, nogil=True)
-def _divided(s: Scratch, n: int, fixed: NDArray[np.int8], lower: float, upper: float) -> tuple[float, float, float]:
-    """Return the least Σ r x with 0 ≤ x ≤ 1, its price, and the load that is fixed; ``fixed`` 1: taken, −1: not."""
+def _divided(
+    s: Scratch, n: int, fixed: NDArray[np.int8], lower: float, upper: float
+) -> tuple[float, float, float, bool]:
+    """Return the least Σ r x with 0 ≤ x ≤ 1, its price, the load that is fixed, and whether a limit decides.
+
+    ``fixed`` 1: taken, −1: not. A limit can decide at a price of 0, between units that cost nothing.
+    """
     base, held, gain, gain_load = 0.0, 0.0, 0.0, 0.0
     head, tail = 0, n
     some = len(fixed) > 0
@@ -144,14 +149,14 @@ def _divided(s: Scratch, n: int, fixed: NDArray[np.int8], lower: float, upper: f
             tail -= 1
             s.ratio[tail], s.weight[tail] = s.reduced[k] / s.load[k], s.load[k]
     if held > upper:
-        return np.inf, 0.0, held
+        return np.inf, 0.0, held, True
     if gain_load > upper - held:
         value, price = cheapest_load(s.ratio, s.weight, 0, head, upper - held)
-        return base + value, price, held
+        return base + value, price, held, True
     if gain_load >= lower - held:
-        return base + gain, 0.0, held
+        return base + gain, 0.0, held, False
     value, price = cheapest_load(s.ratio, s.weight, tail, n, lower - held - gain_load)
-    return base + gain + value, price, held
+    return base + gain + value, price, held, True
 
 
 @njit(cache=True, nogil=True)
@@ -245,7 +250,7 @@ def _undivided(s: Scratch, n: int, lower: float, upper: float, effort: int) -> t
         top -= 1
         if known >= best:
             continue
-        value, price, held = _divided(s, n, fixed[:n], lower, upper)
+        value, price, held, _ = _divided(s, n, fixed[:n], lower, upper)
         known = max(known, value)
         # The second is rounding: a half that is better by no more than that is not better.
         if known == np.inf or (best < np.inf and known >= best - 1e-12 * abs(best)):
@@ -352,8 +357,8 @@ def best_load(
             n += 1
     if not found or upper < 0.0:
         return np.inf, 0.0, True
-    value, price, _ = _divided(s, n, s.fixed[0, :0], lower, upper)
-    if effort > 0 and value < np.inf and price != 0.0:
+    value, price, _, decided = _divided(s, n, s.fixed[0, :0], lower, upper)
+    if effort > 0 and value < np.inf and decided:
         undivided, exact = _undivided(s, n, lower, upper, effort)
         return base + max(undivided, value), price, exact
     return base + value, price, True
@@ -376,7 +381,6 @@ def add_taken(
     served: NDArray[np.float64],
 ) -> None:
     """Add ``weight`` times what :func:`best_load` has just taken, at its ``price``, to ``served``, shape (n_units,)."""
-    undivided = effort > 0 and price != 0.0
     # The same units in the same order as in ``best_load``; first what is left for the ones at the margin.
     room, marginal = upper if price < 0.0 else lower, 0.0
     full = lower
@@ -387,7 +391,8 @@ def add_taken(
             room -= load[i]
         elif load[i] > 0.0 and ratio == price:
             marginal += load[i]
-    share = min(1.0, max(0.0, room / marginal)) if marginal > 0.0 and price != 0.0 else 0.0
+    share = min(1.0, max(0.0, room / marginal)) if marginal > 0.0 else 0.0
+    undivided = effort > 0 and (price != 0.0 or room > 0.0)
     n = 0
     for p in range(n_pairs):
         i = unit[p]

@@ -80,6 +80,20 @@ def test_the_answer_is_the_best_choice_inside_or_infeasible(tiny: Any, data: st.
     assert answer.bound + stay == pytest.approx(best, abs=1e-6)
 
 
+def test_a_limit_that_no_unit_of_a_territory_can_meet_is_infeasible() -> None:
+    """The territory's only open unit weighs nothing, and its limits leave no whole number."""
+    problem = AssignmentProblem(
+        TableCosts(np.array([[0.0, 0.0], [np.inf, 0.0]])), np.array([[0.0, 1.0]]), np.full((1, 2), 0.5), np.full((1, 2), 0.5)
+    )  # fmt: skip
+    candidates = from_table(problem, np.array([[0, 1], [0, 1]], np.int32))
+    pair = candidates.pair_of(np.array([0, 1], np.int32))
+    hood = open_neighbourhood(
+        candidates, pair, np.array([[0.0, 1.0]]), *problem.slack(), np.array([0, 1], np.int32), np.array([0, 1]),
+        np.ones(candidates.n_pairs, np.bool_),
+    )  # fmt: skip
+    assert resolve(candidates, hood, pair, effort=1.0, seed=0).infeasible
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_real_numbers_never_shut_out_the_best_choice(tiny: Any, data: st.DataObject) -> None:

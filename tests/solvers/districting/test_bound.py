@@ -123,6 +123,14 @@ def test_whole_loads_make_the_limits_whole() -> None:
     assert written < rounded <= 4.0
 
 
+def test_a_limit_that_decides_at_no_price_is_met_by_whole_units() -> None:
+    """Half of a unit of load 2 would do, and costs nothing; the whole unit is too much."""
+    problem = points_problem(np.zeros((2, 2)), np.array([[2.0, 0.0]]), 0.5, 1.5, 2, weights=np.zeros(2))
+    found = centre_values(problem, np.zeros(2), 0, whole=True)
+    assert np.isinf(found.value).all()
+    assert found.exact.all()
+
+
 @given(problem=problems(max_units=9), seed=st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
 def test_whole_units_are_chosen_as_well_as_by_trying_every_choice(problem: DistrictingProblem, seed: int) -> None:
