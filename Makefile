@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 PYTHON ?=
 WORKERS ?= 2
+ROUNDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench peers wheel clean
+.PHONY: help demo test fuzz lint format bench peers wheel clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +23,11 @@ demo: $(VENV)/installed ## plan the Iowa example into out/iowa, audit it, and sa
 
 test: lint ## every check, then every test
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+fuzz: $(VENV)/installed-dev ## the property tests with new random examples, ROUNDS times (10)
+	for round in $$(seq $(ROUNDS)); do \
+	  TERRITORY_ENGINE_FUZZ=1 $(BIN)/python -m pytest -n $(WORKERS) -q $$(grep -rl "import given" tests) || exit 1; \
+	done
 
 lint: $(VENV)/installed-dev ## style, types and layers
 	$(BIN)/ruff check .

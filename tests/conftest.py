@@ -1,6 +1,10 @@
-"""Skips that may not be skips: a test that needs a real component fails where that component was promised.
+"""What holds for every test: which skips may not be skips, and that property tests repeat.
 
-``TERRITORY_ENGINE_REQUIRE`` lists the promised components, comma-separated (``.ci/run`` sets it to what it installed).
+A test that needs a real component fails where that component was promised: ``TERRITORY_ENGINE_REQUIRE`` lists the
+promised components, comma-separated (``.ci/run`` sets it to what it installed).
+
+Property tests draw the same examples every time, so that a run of the suite says something about the change under test
+and nothing about luck; ``make fuzz`` draws new ones (``TERRITORY_ENGINE_FUZZ``), which is how new faults are found.
 """
 
 from __future__ import annotations
@@ -9,6 +13,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("fuzz", print_blob=True)
+settings.load_profile("fuzz" if os.environ.get("TERRITORY_ENGINE_FUZZ") else "repeatable")
 
 COMPONENT_OF_MARKER = {"browser": "chromium"}
 
