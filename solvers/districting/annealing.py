@@ -56,7 +56,7 @@ PRICE_RISE, PRICE_FALL, TOLERATED = 1.2, 0.85, 0.005
 """After a stage the price of broken limits rises or falls by these, by whether more than this part of a territory's
 usual load, a territory, was beyond them; the part falls with the temperature."""
 
-RARE = 16
+RARE = 4
 """Where territories must be filled closing one is hardly ever accepted, and so many times rarer tried."""
 
 MENDING_STAGES = 24

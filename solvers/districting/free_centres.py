@@ -44,7 +44,10 @@ MOVES_A_ROUND = 3_000_000
 QUICK_MOVES, FIRST_MOVES = 2, 25
 """Moves tried for each unit at each of the stages of the first walks; later ones are longer."""
 
-EXACT_ROUNDS = 8
+SHIFT_STAGES, SHIFT_MOVES = 20, 40_000_000
+"""Of the local search at fixed centres; at most ten moves for each unit at each stage."""
+
+EXACT_ROUNDS = 2
 """Rounds of exact neighbourhoods between the first walks and the next; like the walks, they double."""
 
 WALKERS = 2
@@ -295,8 +298,7 @@ class _Search:
         moves, hot = QUICK_MOVES, 0.25
         if np.isfinite(self.problem.lower).any() and self.places is not None:
             halves = halved(self.problem, self.places, self.rng)
-            centres, _ = start_at(self.problem, np.flatnonzero(self.problem.candidate_unit >= 0), self.rng)
-            self.offer(Recentring(self.problem).moved(centres, halves), halves)
+            self.offer(Recentring(self.problem).begun(halves), halves)
         while True:
             coarse = coarsened(self.problem, cells, self.rng)
             if coarse is None:
@@ -343,9 +345,9 @@ class _Search:
                     reach,
                     int(self.rng.integers(1, 1 << 62)),
                     hot=0.1 * usual,
-                    price=10.0 * usual * n / problem.n_territories,
-                    stages=20,
-                    moves_a_unit=10,
+                    price=usual * n / problem.n_territories,
+                    stages=SHIFT_STAGES,
+                    moves_a_unit=min(10, max(1, SHIFT_MOVES // (SHIFT_STAGES * n))),
                 )
             assignment = flowed
             self.offer(centres, assignment)

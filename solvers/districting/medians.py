@@ -66,6 +66,12 @@ class Recentring:
             self.weight = np.maximum(np.bincount(row, costs.weights, costs.n_units), 1e-12)
         self.pointwise = pointwise(costs)
 
+    def begun(self, assignment: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return centres for an assignment that has none yet: from any candidate of each territory's own."""
+        first = np.zeros(self.problem.n_territories, np.int64)
+        first[assignment[self.problem.candidate_unit[self.housed]]] = self.housed
+        return self.moved(first, assignment)
+
     def moved(self, centres: NDArray[np.int64], assignment: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the centres moved to the best candidates of their territories, each candidate once.
 

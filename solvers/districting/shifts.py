@@ -20,6 +20,7 @@ from solvers.districting.problem import PlaceCosts
 from solvers.districting.sites import in_space, unit_places
 from solvers.districting.territories import FINE, KINDS, NOBODY, Rules, draw, toll
 from solvers.flow import counts_alike_units, least_cost_flow
+from solvers.moves import relay
 from solvers.problem import AssignmentProblem
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 NEAR_CENTRES = 12
 """Centres a unit may go to: with the sixth neighbour of a typical territory and room for unequal ones."""
 
-FLOW_PAIRS = 2_500_000
-"""The flow takes some ten seconds for this many pairs; larger problems are left to shifts."""
+MENDING_PASSES, MENDING_TRIES = 3, 4
+"""Passes over the measures, and chains tried in each for every territory."""
+
+FLOW_PAIRS = 15_000_000
+"""The flow takes a minute and two gigabytes for this many pairs; larger problems are left to shifts."""
 
 
 @njit(cache=True, nogil=True)
@@ -243,7 +247,40 @@ class Settling:
             price,
             100.0**step,
         )
+        self._mend(c, pair, totals, 1e3 * price)
         return c.territory[pair].astype(np.int32)
+
+    def _mend(self, c: Candidates, pair: NDArray[np.int64], totals: NDArray[np.float64], price: float) -> None:
+        """Hand units on along chains of territories until limits hold, if they can; change ``pair`` in place.
+
+        Units drawn at random seldom are of the few territories that are still off.
+        """
+        lower, upper = self.rules.lower, self.rules.upper
+        penalty = np.broadcast_to(price / self.rules.scale[:, None], lower.shape).copy()
+        soft = np.flatnonzero(self.rules.target_weight > 0).astype(np.int64)
+        target = self.rules.target[soft]
+        weight = np.broadcast_to(self.rules.target_weight[soft][:, None], target.shape)
+        aims = np.array([target, weight, weight])
+        for _ in range(MENDING_PASSES):
+            off = ((totals > upper) | (totals < lower)).any(axis=1)
+            if not off.any():
+                return
+            for k in np.flatnonzero(off):
+                relay(
+                    c.start,
+                    c.territory,
+                    c.cost,
+                    c.load,
+                    lower,
+                    upper,
+                    penalty,
+                    soft,
+                    aims,
+                    int(k),
+                    pair,
+                    totals,
+                    MENDING_TRIES * self.problem.n_territories,
+                )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from solvers.districting.seeding import halved, spread_out, start_at
 from solvers.districting.shifts import Settling
 from solvers.districting.sites import pointwise, site_cost, site_costs, unit_places
 from solvers.districting.territories import rules_of
-from tests.solvers.districting.conftest import points_problem
+from tests.solvers.districting.conftest import brute_force, points_problem
 
 
 def clustered(seed: int, n: int = 60, m: int = 6, **options: bool | int):  # type: ignore[no-untyped-def]  # options of points_problem
@@ -53,6 +55,56 @@ def test_a_walk_is_the_same_in_one_piece_or_several() -> None:
     while course.advance(2):
         pass
     assert np.array_equal(whole.assignment, course.finish().assignment)
+
+
+def test_a_walk_never_breaks_a_class_or_a_lock() -> None:
+    problem = replace(
+        clustered(9),
+        class_of=(np.arange(60) % 2).astype(np.int32),
+        class_allowed=np.array([[True] * 6, [False, True, False, True, True, True]]),
+        fixed=np.where(np.arange(60) % 10 == 3, 4, -1).astype(np.int32),
+    )
+    annealer = Annealer(problem)
+    _, start = start_at(problem, annealer.sites, np.random.default_rng(0))
+    may = problem.may_hold()
+    assert may[np.arange(60), start].all()
+    for seed in range(3):
+        walk = annealer.course(start, seed + 1, hot=50.0, cold=50.0, price=1.0, stages=4, moves=3000).finish()
+        assert may[np.arange(60), walk.assignment].all()
+        assert not np.array_equal(walk.assignment, start)
+
+
+def test_a_walk_alone_weighs_soft_targets_as_the_objective_does() -> None:
+    plain = clustered(10, n=7, m=3)
+    aim = plain.loads.sum() / 3 * np.array([[0.6, 1.0, 1.4]])
+    problem = replace(plain, target=aim, target_weight=np.array([3.0]))
+    annealer = Annealer(problem)
+    rng = np.random.default_rng(0)
+    ends = []
+    for seed in range(4):
+        _, start = start_at(problem, annealer.sites, rng)
+        usual = annealer.usual(start)
+        course = annealer.course(start, seed + 1, hot=usual, cold=0.02 * usual, price=20 * usual, stages=20, moves=400)
+        walk = course.finish()
+        assert walk.objective == pytest.approx(problem.cost_of(walk.centres, walk.assignment))
+        ends.append(walk.objective)
+    assert min(ends) == pytest.approx(brute_force(problem))
+
+
+def test_assigning_at_fixed_centres_keeps_locks_classes_and_the_centres_own_units() -> None:
+    problem = replace(
+        clustered(11, n=300, m=6),
+        class_of=(np.arange(300) % 2).astype(np.int32),
+        class_allowed=np.array([[True] * 6, [False, True, True, True, True, True]]),
+        fixed=np.where(np.arange(300) % 25 == 3, 4, -1).astype(np.int32),
+    )
+    centres, start = start_at(problem, np.arange(300), np.random.default_rng(0))
+    settling = Settling(problem, rules_of(problem, np.zeros(301, np.int64), np.zeros((300, 0), np.int32)))
+    usual = float(problem.travel_of(centres, start).mean())
+    found = settling.shifts(settling.reach(centres, start), 1, hot=20 * usual, price=usual, stages=4, moves_a_unit=30)
+    assert problem.may_hold()[np.arange(300), found].all()
+    assert np.array_equal(found[centres], np.arange(6))
+    assert not np.array_equal(found, start)
 
 
 @pytest.mark.parametrize("spherical", [False, True])
