@@ -42,6 +42,9 @@ EFFORT = 200_000
 _WIDER = 4.0
 """Where the units in reach do not fill the lower limit, the price that they may cost grows by this factor."""
 
+_WIDEST = 64.0
+"""Beyond this multiple of what the dearest load is worth every unit is looked at: thousands of times the work."""
+
 
 def loads_and_limits(
     problem: DistrictingProblem, measure: int | None, *, whole: bool = False
@@ -80,7 +83,8 @@ def centre_bound(
         Do not divide units (x ∈ {0, 1}), and first round the limits to whole numbers where the measure's loads are all
         whole: the same multipliers prove more.
     """
-    return bound_of(multipliers, centre_values(problem, multipliers, measure, whole=whole).value, problem.n_territories)
+    count = problem.n_territories
+    return bound_of(multipliers, centre_values(problem, multipliers, measure, whole=whole, cheapest=count).value, count)
 
 
 def bound_of(multipliers: NDArray[np.float64], value: NDArray[np.float64], n_territories: int) -> float:
@@ -91,15 +95,23 @@ def bound_of(multipliers: NDArray[np.float64], value: NDArray[np.float64], n_ter
 
 
 def centre_values(
-    problem: DistrictingProblem, multipliers: NDArray[np.float64], measure: int | None, *, whole: bool = False
+    problem: DistrictingProblem,
+    multipliers: NDArray[np.float64],
+    measure: int | None,
+    *,
+    whole: bool = False,
+    cheapest: int | None = None,
 ) -> CentreValues:
-    """Return ρ and the price of load of every candidate; parameters as for :func:`centre_bound`."""
+    """Return ρ and the price of load of every candidate; parameters as for :func:`centre_bound`.
+
+    With ``cheapest`` only so many smallest ρ matter, and others may come back as something not above them.
+    """
     load, lower, upper = loads_and_limits(problem, measure, whole=whole)
     worth = np.ascontiguousarray(multipliers, dtype=np.float64)
     effort = EFFORT if whole else 0
     costs = problem.costs
     if isinstance(costs, PlaceCosts) and costs.n_units * costs.n_candidates > BLOCK_PAIRS:
-        return near_values(Reach(costs), problem.candidate_unit, worth, load, lower, upper, effort)
+        return near_values(Reach(costs), problem.candidate_unit, worth, load, lower, upper, effort, cheapest)
     out = CentreValues.unknown(costs.n_candidates)
     step = max(1, BLOCK_PAIRS // max(1, costs.n_units))
     for first in range(0, costs.n_candidates, step):
@@ -118,30 +130,64 @@ def near_values(
     lower: float,
     upper: float,
     effort: int,
+    cheapest: int | None = None,
 ) -> CentreValues:
     """Return ρ and prices of every candidate, looking at the units in reach only.
 
     Under an upper limit those are the units that cost less than they are worth. A lower limit can need more: units whose
     excess is at most θ for each unit of load, with θ raised until the units in reach fill it at a price below θ. Whole
     units could need others still, so with a lower limit units stay divisible here: among so many it matters little.
+
+    Most candidates are nowhere near the ``cheapest``, and that shows without the lower limit, which only makes them dearer:
+    they keep that value, not exact and no less than the largest of the cheapest.
     """
     out = CentreValues.unknown(len(own))
+    if lower <= 0.0:
+        _near_pass(reach.candidates, reach.wanted(worth), own, worth, load, lower, upper, 0.0, effort, out)
+        return out
+    if cheapest is None or cheapest >= len(own):
+        _fill(reach, own, worth, load, lower, upper, out)
+        return out
+    _near_pass(reach.candidates, reach.wanted(worth), own, worth, load, -np.inf, upper, 0.0, 0, out)
+    out.exact[:] = False
+    order = np.argsort(out.value, kind="stable")
+    done, end = 0, np.inf
+    while done < len(order) and out.value[order[done]] < end:
+        some = order[done : max(2 * done, cheapest)]
+        some = some[out.value[some] < end]
+        out.value[some] = np.nan
+        _fill(reach, own, worth, load, lower, upper, out, end)
+        done += len(some)
+        end = float(np.partition(out.value[order[:done]], cheapest - 1)[cheapest - 1])
+    return out
+
+
+def _fill(
+    reach: Reach,
+    own: NDArray[np.int32],
+    worth: NDArray[np.float64],
+    load: NDArray[np.float64],
+    lower: float,
+    upper: float,
+    out: CentreValues,
+    end: float = np.inf,
+) -> None:
+    """Price the candidates whose value is NaN, under a lower limit; one that is seen to be above ``end`` only that far."""
     loaded = load > 0
-    theta, highest = (0.0, 0.0) if lower <= 0.0 else _ladder(np.abs(worth[loaded]) / load[loaded])
-    effort = effort if lower <= 0.0 else 0
+    theta, highest = _ladder(np.abs(worth[loaded]) / load[loaded])
     while True:
         most = worth.copy()
         most[loaded] += theta * load[loaded]
-        _near_pass(reach.candidates, reach.wanted(most), own, worth, load, lower, upper, theta, effort, out)
+        _near_pass(reach.candidates, reach.wanted(most), own, worth, load, lower, upper, theta, 0, out, end)
         if not np.isnan(out.value).any():
-            return out
+            return
         theta = theta * _WIDER if theta * _WIDER < highest else np.inf
 
 
 def _ladder(worth_of_load: NDArray[np.float64]) -> tuple[float, float]:
     """Return the first price of load to look up to, and one beyond which everything may as well be looked at."""
     middle = float(np.median(worth_of_load)) if len(worth_of_load) else 0.0
-    return (middle / 16, float(worth_of_load.max())) if middle > 0 else (np.inf, np.inf)
+    return (middle / 16, _WIDEST * float(worth_of_load.max())) if middle > 0 else (np.inf, np.inf)
 
 
 def _near_pass(
@@ -155,11 +201,12 @@ def _near_pass(
     theta: float,
     effort: int,
     out: CentreValues,
+    end: float = np.inf,
 ) -> None:
     """Price the candidates whose value is NaN; it stays NaN where θ was too small to tell."""
     over_chunks(
         lambda _, a, b: _near_rows(
-            groups, wanted, own, worth, load, lower, upper, theta, effort, out.value, out.price, out.exact, a, b
+            groups, wanted, own, worth, load, lower, upper, theta, effort, end, out.value, out.price, out.exact, a, b
         ),
         len(groups.radius),
     )
@@ -176,6 +223,7 @@ def _near_rows(
     upper: float,
     theta: float,
     effort: int,
+    end: float,
     value: NDArray[np.float64],
     price: NDArray[np.float64],
     exact: NDArray[np.bool_],
@@ -200,3 +248,28 @@ def _near_rows(
             # At a margin above θ a unit out of reach might have been cheaper.
             if margin <= theta or theta == np.inf:
                 value[j], price[j], exact[j] = found, margin, sure
+            elif end < np.inf:
+                least = _at_price(unit, cost, count, worth, load, own[j], lower, theta)
+                if least >= end:
+                    value[j], price[j], exact[j] = least, theta, False
+
+
+@njit(cache=True, nogil=True)
+def _at_price(
+    unit: NDArray[np.int32],
+    cost: NDArray[np.float64],
+    count: int,
+    worth: NDArray[np.float64],
+    load: NDArray[np.float64],
+    own: int,
+    lower: float,
+    theta: float,
+) -> float:
+    """Return what the best load under a lower limit costs at least, by paying θ for each unit of load beyond it."""
+    total = theta * lower
+    for k in range(count):
+        i = unit[k]
+        gain = cost[k] - worth[i] - theta * load[i]
+        if i == own or gain < 0.0:
+            total += gain
+    return total

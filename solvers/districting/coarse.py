@@ -56,12 +56,15 @@ class Cells:
     start: NDArray[np.float64]
 
     @classmethod
-    def of(cls, reach: Reach, load: NDArray[np.float64], n_territories: int) -> Cells:
-        """Return the cells of a problem, starting where a centre in a cell would take a fair share of the load."""
+    def of(cls, reach: Reach, load: NDArray[np.float64], n_territories: int, most: int) -> Cells:
+        """Return the cells of a problem, starting where a centre in a cell would take a fair share of the load.
+
+        There are ``most`` at most.
+        """
         costs = reach.costs
         n = costs.n_units
         place, weight = _unit_places(reach)
-        count = min(max(1, n // 8), max(_LEAST_CELLS, _CELLS * n_territories))
+        count = max(1, min(n, most, max(_LEAST_CELLS, _CELLS * n_territories)))
         order = np.asarray(cKDTree(place, leafsize=8).indices)
         cell = np.empty(n, np.int64)
         cell[order] = np.arange(n) * count // n

@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from solvers.districting.annealing import Course
     from solvers.districting.problem import DistrictingProblem
 
-CELLS_A_TERRITORY, FEWEST_CELLS = 20, 2000
+CELLS_A_TERRITORY, FEWEST_CELLS = 20, 600
 """A large problem is annealed as so many cells: few enough to be quick, and each a twentieth of what limits hold."""
 
 STAGES = 60
-MOVES_A_ROUND = 3_000_000
-"""A round of a walk is as many stages as make this many moves: some seconds."""
+MOVES_A_ROUND, LOOKS_A_ROUND = 3_000_000, 100_000_000
+"""A round of a walk is as many stages as make this many moves, or fewer: a move looks at the units of two territories, and
+a round looks at no more than so many. Some seconds."""
 
 QUICK_MOVES, FIRST_MOVES = 2, 25
 """Moves tried for each unit at each of the stages of the first walks; later ones are longer."""
@@ -271,7 +272,7 @@ class _Search:
     ) -> Iterator[str]:
         """Walk twice at once: the first from ``start``, if there is one, the others from starts of their own."""
         courses = [self._course(annealer, moves, h, start if w == 0 else None) for w, h in enumerate(hot)]
-        yield from _cooled(threads, courses)
+        yield from _cooled(threads, courses, self.problem)
         for walk in threads.map(lambda course: course.finish(), courses):
             self.offer(walk.centres, walk.assignment)
         yield "moving centres"
@@ -308,7 +309,7 @@ class _Search:
             # A little warmth only once centres are about right.
             start = coarse.majority(self.assignment) if moves > FIRST_MOVES else None
             courses = [small._course(annealer, moves, hot, start) for _ in range(WALKERS)]
-            yield from _cooled(threads, courses)
+            yield from _cooled(threads, courses, coarse.problem)
             walks = list(threads.map(lambda course: course.finish(), courses))
             walk = min(walks, key=lambda w: (w.violation > 0, w.objective))
             centres, assignment = coarse.candidate[np.maximum(walk.centres, 0)], walk.assignment[coarse.cell]
@@ -358,9 +359,10 @@ class _Search:
             last = value
 
 
-def _cooled(threads: ThreadPoolExecutor, courses: list[Course]) -> Iterator[str]:
+def _cooled(threads: ThreadPoolExecutor, courses: list[Course], problem: DistrictingProblem) -> Iterator[str]:
     """Cool walks to their end, all at once, some stages a round."""
     course = courses[0]
-    stages = max(1, MOVES_A_ROUND // max(1, course.moves))
+    most = min(MOVES_A_ROUND, LOOKS_A_ROUND * problem.n_territories // problem.n_units)
+    stages = max(1, most // max(1, course.moves))
     while any(list(threads.map(lambda course: course.advance(stages), courses))):
         yield "moving centres"
