@@ -23,6 +23,7 @@ from solvers.bounds import Prices, priced_bound
 from solvers.districting.at_centres import assignment_problem
 from solvers.districting.bound import centre_bound
 from solvers.districting.checks import broken_rules
+from solvers.districting.compiled import compile_kernels
 from solvers.districting.connected import search_connected
 from solvers.districting.exact import solve_exactly
 from solvers.districting.free_centres import search_centres
@@ -49,8 +50,8 @@ SMALL_UNITS = 400
 SMALL_PAIRS = 40_000
 """A problem of at most so many units and pairs is also solved as a whole by integer programming."""
 
-TINY_PAIRS = 2_500
-"""A problem of at most so many pairs is solved whole at once: any search before that would take longer."""
+TINY_UNITS, TINY_PAIRS = 50, 2_500
+"""A problem of at most so many units and pairs is solved whole at once: any search before that would take longer."""
 
 START_ROUNDS = 6
 """Rounds of the search for centres whose answer is then connected; and of the connected search before a small problem is
@@ -68,8 +69,9 @@ LARGEST_WHOLE_LIMIT = 2_000_000
 has a number for every whole load."""
 
 LARGE_PAIRS = 16_000_000
-SEARCH_SHARE = 0.5
-"""With more pairs than that the answer comes first, in this share of the time, and the bound after it."""
+SEARCH_SHARE, PROVEN_BY = 0.45, 0.8
+"""With more pairs than that the answer comes first, in this share of the time, and the bound after it, until that part of
+the time is gone: pricing takes the rest."""
 
 BOUND_SHARE = 0.25
 """At most this share of the time goes into the bound before an answer is looked for."""
@@ -91,7 +93,7 @@ def design(
     ----------
     problem : DistrictingProblem
     time_limit_s : float
-        Checked between rounds; a round is short.
+        Checked between rounds; a round is short. Compiling, the first time after an installation, is not counted.
     gap : float
         Proved relative gap at which to stop; 0 for optimality (to 1e-6).
     rounds : int or None
@@ -102,7 +104,15 @@ def design(
     should_stop : callable or None
         Asked between rounds.
     """
+    if not is_tiny(problem):
+        compile_kernels(connected=problem.graph is not None)
     return _Design(problem, time_limit_s, max(gap, OPTIMAL_GAP), rounds, seed, on_progress, should_stop).run()
+
+
+def is_tiny(problem: DistrictingProblem) -> bool:
+    """Return whether a problem is solved whole at once."""
+    n, m = problem.n_units, problem.costs.n_candidates
+    return n <= TINY_UNITS and n * m <= TINY_PAIRS
 
 
 def _rounded(problem: DistrictingProblem) -> tuple[DistrictingProblem, list[int]]:
@@ -266,7 +276,10 @@ class _Design:
     def _bound(self) -> None:
         """Find multipliers that bound every choice of centres."""
         self.say("bounding")
-        stop_at = self.seconds() + BOUND_SHARE * self.time_limit_s
+        stop_at = PROVEN_BY * self.time_limit_s if self.large else self.seconds() + BOUND_SHARE * self.time_limit_s
+        if self.rounds_wanted is not None:
+            # Asked for by rounds, the answer is not to depend on the clock, nor is its bound.
+            stop_at = self.time_limit_s
         self._take(
             ascend(
                 self.problem,
@@ -277,7 +290,7 @@ class _Design:
         )
 
     def _search(self) -> None:
-        if self.problem.n_units * self.problem.costs.n_candidates <= TINY_PAIRS:
+        if is_tiny(self.problem):
             if self.problem.centres is not None:
                 self._start()
             self._solve_whole()
@@ -469,7 +482,7 @@ class _Design:
         """
         assert self.centres is not None
         prices = self.given_prices
-        for _ in range(SETTLINGS if prices is None else 0):
+        for _ in range(0 if prices is not None else 1 if self.large else SETTLINGS):
             relaxed = assignment_problem(self.problem, self.centres, own_centres=self.problem.graph is None)
             found = solve_assignment(relaxed, time_limit_s=max(5.0, 0.1 * self.time_limit_s), gap=self.gap, rounds=0)
             prices, priced_at = found.prices, self.centres

@@ -81,7 +81,7 @@ def offers(
     limits = np.full(len(own), lower), np.full(len(own), upper)
     if isinstance(costs, PlaceCosts) and costs.n_units * len(candidates) > BLOCK_PAIRS and np.isfinite(cap).all():
         reach = Reach(replace(costs, candidates=costs.candidates[candidates]))
-        start, unit, cost = _near(reach, reach.wanted(cap), own)
+        start, unit, cost = near_lists(reach, reach.wanted(cap), own)
         return Offers(own, start, unit, cost, load, *limits, candidates)
     counts, units, values = [], [], []
     step = max(1, BLOCK_PAIRS // max(1, costs.n_units))
@@ -97,9 +97,10 @@ def offers(
     return Offers(own, start, np.concatenate(units), np.concatenate(values), load, *limits, candidates)
 
 
-def _near(
+def near_lists(
     reach: Reach, wanted: Wanted, own: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+    """Return the units in reach of every candidate: where each one's list starts, the units, what they cost."""
     groups = reach.candidates
     start = np.zeros(len(own) + 1, np.int64)
     none, nothing = np.empty(0, np.int32), np.empty(0)

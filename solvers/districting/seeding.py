@@ -97,6 +97,30 @@ def halved(problem: DistrictingProblem, places: NDArray[np.float64], rng: np.ran
         cut = int(np.searchsorted(weight, part * weight[-1]))
         cut = min(max(cut, min(half, len(units) - 1)), len(units) - 1)
         todo += [(units[:cut], territories[:half]), (units[cut:], territories[half:])]
+    return assignment if problem.alike else _renumbered(problem, places, assignment)
+
+
+def _renumbered(problem: DistrictingProblem, places: NDArray[np.float64], part: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return parts of the map as the territories they suit best, with units elsewhere that may not be held there."""
+    m = problem.n_territories
+    housed = np.flatnonzero(problem.candidate_unit >= 0)
+    home = problem.candidate_unit[housed]
+    middle = np.column_stack(
+        [np.bincount(part, x, m) / np.maximum(1, np.bincount(part, minlength=m)) for x in places.T]
+    )
+    away = ((places[home] - middle[part[home]]) ** 2).sum(axis=1)
+    order = np.lexsort((away, part[home]))
+    first, at = np.unique(part[home][order], return_index=True)
+    site = np.full(m, housed[0])
+    site[first] = housed[order[at]]
+    territory_of = np.empty(m, np.int32)
+    which = _matched(problem, site, part.astype(np.int64))
+    territory_of[which] = np.arange(m, dtype=np.int32)
+    assignment = territory_of[part]
+    may = problem.may_hold()
+    astray = np.flatnonzero(~may[np.arange(problem.n_units), assignment])
+    table = np.minimum(problem.costs.submatrix(astray, site[which]), 1e300)
+    assignment[astray] = np.where(may[astray], table, np.inf).argmin(axis=1)
     return assignment
 
 

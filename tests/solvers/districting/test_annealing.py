@@ -74,6 +74,20 @@ def test_a_walk_never_breaks_a_class_or_a_lock() -> None:
         assert not np.array_equal(walk.assignment, start)
 
 
+def test_a_map_cut_in_halves_keeps_locks_and_classes() -> None:
+    problem = replace(
+        clustered(12),
+        class_of=(np.arange(60) % 2).astype(np.int32),
+        class_allowed=np.array([[True] * 6, [False, True, False, True, True, True]]),
+        fixed=np.where(np.arange(60) % 7 == 3, 4, -1).astype(np.int32),
+    )
+    places = unit_places(problem)
+    assert places is not None
+    halves = halved(problem, places, np.random.default_rng(0))
+    assert problem.may_hold()[np.arange(60), halves].all()
+    assert len(np.unique(halves)) == 6
+
+
 def test_a_walk_alone_weighs_soft_targets_as_the_objective_does() -> None:
     plain = clustered(10, n=7, m=3)
     aim = plain.loads.sum() / 3 * np.array([[0.6, 1.0, 1.4]])

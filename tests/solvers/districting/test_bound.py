@@ -79,6 +79,19 @@ def test_looking_at_near_units_only_gives_the_same_values(problem: DistrictingPr
     np.testing.assert_allclose(near.value, every.value, rtol=1e-9, atol=1e-9)
 
 
+@given(problem=problems(max_units=12), seed=st.integers(0, 1000))
+@settings(max_examples=60, deadline=None)
+def test_the_cheapest_are_exact_and_the_others_no_cheaper(problem: DistrictingProblem, seed: int) -> None:
+    if not isinstance(problem.costs, PlaceCosts):
+        return
+    multipliers = drawn_multipliers(problem, seed)
+    load, lower, upper = loads_and_limits(problem, 0)
+    few = near_values(Reach(problem.costs), problem.candidate_unit, multipliers, load, lower, upper, 0, 2).value
+    every = centre_values(problem, multipliers, 0).value
+    assert (few <= every + 1e-9 * np.maximum(1.0, np.abs(every))).all()
+    np.testing.assert_allclose(np.sort(few)[:2], np.sort(every)[:2], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("spherical", [False, True])
 @pytest.mark.parametrize("lower", [-np.inf, 45.0])
 def test_a_large_problem_is_computed_by_locality(
