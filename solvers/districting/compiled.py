@@ -11,15 +11,15 @@ from functools import cache
 import numpy as np
 
 from solvers.districting.at_centres import assignment_problem
-from solvers.districting.bound import centre_values, near_values
-from solvers.districting.connected import search_connected
-from solvers.districting.free_centres import search_centres
-from solvers.districting.multipliers import ascend
-from solvers.districting.offers import near_lists
+from solvers.districting.bound.centre_bound import centre_values, near_values
+from solvers.districting.bound.multipliers import ascend
+from solvers.districting.bound.offers import near_lists
+from solvers.districting.bound.reach import Reach
+from solvers.districting.centres.search import search_centres
+from solvers.districting.centres.shifts import Settling
+from solvers.districting.centres.territories import rules_of
+from solvers.districting.connected.search import search_connected
 from solvers.districting.problem import DistrictingProblem, Graph, PlaceCosts
-from solvers.districting.reach import Reach
-from solvers.districting.shifts import Settling
-from solvers.districting.territories import rules_of
 from solvers.ladder import solve as solve_assignment
 
 SIDE = 8

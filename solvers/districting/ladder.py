@@ -1,10 +1,10 @@
 """The ladder of territory design: start reading here. Each rung hands the next a better answer, or a bound.
 
-1. **Impossible?** (``infeasible``): cheap certificates first; the search for a contradiction only where no answer is found.
-2. **Small problems whole** (``small``): alternation with exact assignments, exact parts, then everything at once.
-3. **What it is worth** (``multipliers``, ``bound``): a number per unit that bounds every choice of centres from below.
-4. **Centres** (``free_centres``): annealing over centres and assignments, then exact parts, without connectedness.
-5. **One piece** (``connected``): a connected answer grown from the last one, improved without ever breaking a piece.
+1. **Impossible?** (``infeasible/``): cheap certificates first; the search for a contradiction only where no answer is found.
+2. **Small problems whole** (``whole/small``): alternation with exact assignments, exact parts, then everything at once.
+3. **What it is worth** (``bound/``): a number per unit that bounds every choice of centres from below.
+4. **Centres** (``centres/``): annealing over centres and assignments, then exact parts, without connectedness.
+5. **One piece** (``connected/``): a connected answer grown from the last one, improved without ever breaking a piece.
 6. **Prices at the centres** (``at_centres``, and the fixed-centre ladder): they explain the answer and, where centres are
    given, prove it. Where nothing need be connected the fixed-centre ladder has a last look at the assignment as well.
 
@@ -21,17 +21,17 @@ import numpy as np
 
 from solvers.bounds import Prices, priced_bound
 from solvers.districting.at_centres import assignment_problem
-from solvers.districting.bound import centre_bound
+from solvers.districting.bound.centre_bound import centre_bound
+from solvers.districting.bound.multipliers import ascend
+from solvers.districting.centres.medians import Recentring
+from solvers.districting.centres.search import search_centres
 from solvers.districting.checks import broken_rules
 from solvers.districting.compiled import compile_kernels
-from solvers.districting.connected import search_connected
-from solvers.districting.exact import solve_exactly
-from solvers.districting.free_centres import search_centres
-from solvers.districting.infeasible import Infeasibility, at_a_glance, components, prove_infeasible
-from solvers.districting.medians import Recentring
-from solvers.districting.multipliers import ascend
+from solvers.districting.connected.search import search_connected
+from solvers.districting.infeasible.certificates import Infeasibility, at_a_glance, components, prove_infeasible
 from solvers.districting.problem import Districts
-from solvers.districting.small import solve_small
+from solvers.districting.whole.exact import solve_exactly
+from solvers.districting.whole.small import solve_small
 from solvers.ladder import solve as solve_assignment
 from solvers.result import Progress, relative_gap
 from solvers.whole import tighten_to_whole
@@ -39,7 +39,7 @@ from solvers.whole import tighten_to_whole
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from solvers.districting.multipliers import Multipliers
+    from solvers.districting.bound.multipliers import Multipliers
     from solvers.districting.problem import DistrictingProblem
     from solvers.result import ProgressListener, StopRequest, Termination
 

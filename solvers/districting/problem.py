@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solvers.bounds import Prices
-    from solvers.districting.infeasible import Infeasibility
+    from solvers.districting.infeasible.certificates import Infeasibility
     from solvers.result import Status, Termination
 
 

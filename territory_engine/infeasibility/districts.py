@@ -29,7 +29,7 @@ from territory_engine.plan_tables import named_prices
 from territory_engine.wording import measure_label, number
 
 if TYPE_CHECKING:
-    from solvers.districting.infeasible import Infeasibility
+    from solvers.districting.infeasible.certificates import Infeasibility
     from solvers.districting.problem import DistrictingProblem, Districts
     from territory_engine.district_model import DistrictModel
     from territory_engine.problem import BalanceRule, PlanningProblem

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solvers.districting import bound as solver
+from solvers.districting.bound import centre_bound as solver
 from solvers.districting.problem import DistrictingProblem, MatrixCosts
 from territory_engine.auditing import centre_bound as audit
 from tests.solvers.districting.conftest import points_problem

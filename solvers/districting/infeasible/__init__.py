@@ -1,0 +1,1 @@
+"""Prove in whole numbers that no answer exists. Start at ``certificates``."""
