@@ -69,10 +69,11 @@ def climb_levels(
     done = 0
     before = [] if start is None else [start.astype(float)]
     for count in [*_sizes(problem), None] if rounds else []:
-        if should_stop():
+        if done and should_stop():
             break
         earlier = climb.worth
-        here = climb.level(count, rounds, should_stop)
+        # A few rounds in any case: a start proves little, and takes long to prove it.
+        here = climb.level(count, rounds, should_stop, at_least=0 if done else _CHECKED)
         if done and here < rounds:
             # Cut short, a level need not be better yet than the one before.
             before.append(earlier)
@@ -112,7 +113,7 @@ class _Climb:
         p = self.problem.n_territories
         return bound_of(worth, centre_values(self.problem, worth, self.measure, whole=self.whole, cheapest=p).value, p)
 
-    def level(self, count: int | None, rounds: int, should_stop: Callable[[], bool]) -> int:
+    def level(self, count: int | None, rounds: int, should_stop: Callable[[], bool], at_least: int) -> int:
         """Climb with about ``count`` cells of units, or with the units themselves; return the rounds done."""
         small, candidate, gather = self.problem, None, None
         if count is not None:
@@ -138,7 +139,7 @@ class _Climb:
         kept = np.empty(0, np.int64)
         best, best_bound = None, -np.inf
         done = 0
-        while done < rounds and not should_stop():
+        while done < rounds and (done < at_least or not should_stop()):
             # Parts of a step in the order of van der Corput: whatever the number of rounds, they are spread evenly.
             part = sum(((done >> bit) & 1) * 0.5 ** (bit + 1) for bit in range(done.bit_length()))
             tried = Tried.of(small, order, part, kept, base + spread @ numbers, limits)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -44,6 +45,9 @@ a round looks at no more than so many. Some seconds."""
 
 QUICK_MOVES, FIRST_MOVES = 2, 25
 """Moves tried for each unit at each of the stages of the first walks; later ones are longer."""
+
+QUICK_SETTLINGS = 2
+"""Times that what the first walk over cells found is settled on the units: something good soon."""
 
 SHIFT_STAGES, SHIFT_MOVES = 20, 40_000_000
 """Of the local search at fixed centres; at most ten moves for each unit at each stage."""
@@ -315,8 +319,7 @@ class _Search:
             centres, assignment = coarse.candidate[np.maximum(walk.centres, 0)], walk.assignment[coarse.cell]
             self.offer(centres, assignment)
             yield "moving centres"
-            if moves > QUICK_MOVES:
-                yield from self._refine(centres, assignment)
+            yield from self._refine(centres, assignment, QUICK_SETTLINGS if moves == QUICK_MOVES else None)
             moves, hot = (FIRST_MOVES, 0.5) if moves == QUICK_MOVES else (FIRST_MOVES + 1, 0.1)
 
     def _alternate(self, candidates: NDArray[np.int64]) -> Iterator[str]:
@@ -327,8 +330,10 @@ class _Search:
             yield "placing centres"
             yield from self._refine(centres, assignment)
 
-    def _refine(self, centres: NDArray[np.int64], assignment: NDArray[np.int32]) -> Iterator[str]:
-        """Move centres to their territories' middles, assign anew, and so on until it gains little."""
+    def _refine(
+        self, centres: NDArray[np.int64], assignment: NDArray[np.int32], most: int | None = None
+    ) -> Iterator[str]:
+        """Move centres to their territories' middles, assign anew, and so on until it gains little or ``most`` times."""
         problem = self.problem
         recentring = Recentring(problem)
         n = problem.n_units
@@ -336,7 +341,7 @@ class _Search:
         settling = Settling(problem, rules)
         usual = self._scale_of(centres, assignment)
         last = np.inf
-        while True:
+        for _ in count() if most is None else range(most):
             centres = recentring.moved(centres, assignment)
             self.offer(centres, assignment)
             reach = settling.reach(centres, assignment)

@@ -121,7 +121,7 @@ def test_a_large_problem_is_climbed_by_cells(lower: float, grouped: bool, monkey
     assert found.bound >= 0.8 * every.bound
     assert len(np.unique(found.centres)) == 12
     stopped = ascend(problem, upper_value=None, should_stop=lambda: True, measure=0, whole=False)
-    assert stopped.rounds == 0
+    assert 0 < stopped.rounds < found.rounds
     assert stopped.bound <= found.bound
     better = ascend(problem, upper_value=None, should_stop=never, rounds=2, start=found.values, measure=0, whole=False)
     assert better.bound >= found.bound
