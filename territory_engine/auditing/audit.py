@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from territory_engine.auditing.checks import (
     check_totals,
     numeric,
 )
+from territory_engine.auditing.configuration import check_configuration, malformed
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
 from territory_engine.auditing.proof import check_infeasibility, check_proof
 from territory_engine.auditing.rules import StoredCentres, StoredProblem, StoredUnits
@@ -113,14 +113,28 @@ def audit(folder: str | Path) -> AuditReport:
         edited is a failed check instead.
     """
     folder = Path(folder)
+    try:
+        # Numbers that overflow are seen by what they make: no bound or sum that is not finite passes.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _audited(folder)
+    except PlanDirectoryError:
+        raise
+    except Exception as error:
+        # Whatever was written into the directory, and whichever reader it upset, the answer is about the directory.
+        raise PlanDirectoryError(
+            f"{folder}: plan.json and inputs/ do not fit together ({type(error).__name__}: {error}). {_REMEDY}"
+        ) from error
+
+
+def _audited(folder: Path) -> AuditReport:
     record = _read_json(folder)
     infeasible = record.get("status") == "infeasible"
     stored = _read_problem(folder, record)
-    checks = _guarded(folder, _check_record, folder, record, stored)
+    checks = [_check_files(folder, record, stored), check_configuration(stored, record)]
     if not all(check.ok for check in checks[1:]):
         return AuditReport(str(folder), tuple(checks))
     if infeasible:
-        checks += _guarded(folder, check_infeasibility, stored, record)
+        checks += check_infeasibility(stored, record)
         return AuditReport(str(folder), tuple(checks))
     assignments, territories = (_read_table(folder, name) for name in _TABLES)
     identities, rep = check_identities(stored, assignments, territories)
@@ -129,10 +143,10 @@ def audit(folder: str | Path) -> AuditReport:
         checks.append(Check("totals", False, "not recomputed, because accounts and reps do not match (above)"))
     else:
         plan = StoredPlan(record, assignments, territories, rep)
-        checks += _guarded(folder, check_assignments, stored, plan)
-        checks += _guarded(folder, check_totals, stored, plan)
-        checks += _guarded(folder, _check_design, folder, stored, plan)
-    checks += _guarded(folder, check_proof, stored, record, _read_multipliers(folder, stored, record))
+        checks += check_assignments(stored, plan)
+        checks += check_totals(stored, plan)
+        checks += _check_design(folder, stored, plan)
+    checks += check_proof(stored, record, _read_multipliers(folder, stored, record))
     return AuditReport(str(folder), tuple(checks))
 
 
@@ -170,15 +184,6 @@ def _read_multipliers(
     return numeric(told)
 
 
-def _guarded(folder: Path, checks: Callable[..., list[Check]], *arguments: Any) -> list[Check]:
-    try:
-        return checks(*arguments)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise PlanDirectoryError(
-            f"{folder}: plan.json and inputs/ do not fit together ({type(error).__name__}: {error}). {_REMEDY}"
-        ) from error
-
-
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / "plan.json"
     if not path.is_file():
@@ -203,19 +208,28 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
     config = record["config"]
+    wrong = malformed(config)
+    if wrong:
+        raise PlanDirectoryError(f"{folder / 'plan.json'}: config: {'; '.join(wrong)}. {_REMEDY}")
     with_table = bool((config.get("travel") or {}).get("table"))
     accounts, reps = (_read_parquet(folder, name) for name in _INPUTS)
     travel = _read_parquet(folder, _TRAVEL) if with_table else None
     metric = (config.get("travel") or {}).get("metric")
     axes = ["x", "y"] if metric == "euclidean" else ["latitude", "longitude"]
-    units = _read_units(folder, accounts, axes) if config.get("contiguity") else None
+    units = _read_units(folder, accounts, axes) if config.get("contiguity") is not None else None
     territories = config.get("territories") or {}
     with_reps = bool((config.get("data") or {}).get("reps")) or len(reps) > 0
     centres = None
     if territories.get("centers") == "free":
-        count = int(territories.get("count") or len(reps))
-        ids, centres = pd.Index([f"T{t + 1}" for t in range(count)]), None
-        if record["status"] != "infeasible":
+        count, most = territories.get("count") or len(reps), len(accounts if units is None else units.ids)
+        if record["status"] == "infeasible":
+            if count > most:
+                raise PlanDirectoryError(
+                    f"{folder / 'plan.json'}: config: territories.count: found {count}, allowed: at most {most}. {_REMEDY}"
+                )
+            digits = max(2, len(str(count)))
+            ids = pd.Index([f"T{number:0{digits}d}" for number in range(1, count + 1)], dtype=str)
+        else:
             told = _read_table(folder, "territories.csv")
             ids, centres = told.index, _read_centres(folder, told, [f"center_{axis}" for axis in axes])
         if not with_reps:
@@ -226,8 +240,12 @@ def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
 def _read_parquet(folder: Path, name: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(folder / name)
-    except (OSError, ValueError) as error:
-        raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+    except Exception as error:  # a damaged file raises whatever the reader stumbles over
+        raise _unreadable(folder, name, error) from error
+
+
+def _unreadable(folder: Path, name: str, error: Exception) -> PlanDirectoryError:
+    return PlanDirectoryError(f"{folder / name}: cannot be read ({type(error).__name__}: {error}). {_REMEDY}")
 
 
 def _read_units(folder: Path, accounts: pd.DataFrame, axes: list[str]) -> StoredUnits:
@@ -262,16 +280,12 @@ def _read_table(folder: Path, name: str) -> pd.DataFrame:
     """Return one of the plan's tables as text, indexed by its first column."""
     try:
         table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+    except Exception as error:  # as above
+        raise _unreadable(folder, name, error) from error
     lacking = [column for column in _COLUMNS[name] if column not in table.columns]
     if lacking:
         raise PlanDirectoryError(f"{folder / name}: no column {', '.join(lacking)}. {_REMEDY}")
     return table.set_index(str(table.columns[0]))
-
-
-def _check_record(folder: Path, record: dict[str, Any], stored: StoredProblem) -> list[Check]:
-    return [_check_files(folder, record, stored), _check_configuration(stored, record)]
 
 
 def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) -> Check:
@@ -296,49 +310,6 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
             problems.append(f"inputs, {source['role']}: {source.get('rows')} rows told, {len(frame)} stored")
     message = "; ".join(problems) or f"{len(record['files'])} files are as they were written"
     return Check("files", not problems, message)
-
-
-def _check_configuration(stored: StoredProblem, record: dict[str, Any]) -> Check:
-    """Check that every configured rule is one that the audit recomputes; none is passed over in silence."""
-    disruption = stored.section("disruption")
-    beyond = {
-        "disruption.max_moved": disruption.get("max_moved") is not None,
-        "disruption.weight": disruption.get("weight") is not None,
-    }
-    problems = [f"{rule} is not audited by this version" for rule, configured in beyond.items() if configured]
-    travel = stored.section("travel")
-    if travel.get("metric", "haversine") not in {"haversine", "euclidean"} or travel.get("power", 1) not in {1, 2}:
-        problems.append(f"travel: unknown metric or power ({travel!r})")
-    needed = _needed_columns(stored)
-    if stored.travel_table is None and not stored.free:
-        # Without a place a rep would be nobody's neighbour and everybody's: its travel would count as nothing.
-        places = stored.reps.reindex(columns=_places(stored))
-        problems += [f"rep {rep!r} has no place" for rep in places.index[places.isna().any(axis=1)]]
-    for name, frame in (("accounts", stored.accounts), ("reps", stored.reps)):
-        problems += [f"{name} has no column {column!r}" for column in needed[name] if column not in frame.columns]
-        problems += [f"{name}: {frame.index[i]!r} twice" for i in np.flatnonzero(frame.index.duplicated())[:5]]
-    seed = stored.section("solve").get("seed", 0)
-    if record.get("seed") != seed:
-        problems.append(f"seed: expected the configured {seed!r}, found {record.get('seed')!r}")
-    return Check("configuration", not problems, "; ".join(problems) or "every configured rule is audited")
-
-
-def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
-    """Return the columns of accounts and reps that the rules name."""
-    travel = stored.section("travel")
-    accounts = [travel.get("weight"), *(stored.section(s).get("column") for s in ("locks", "eligibility", "groups"))]
-    accounts += [stored.section("disruption").get("current")]
-    accounts += [m for m in stored.measures if m != "count" and not stored.depends_on_rep(m)]
-    reps = [stored.section("eligibility").get("reps_column")]
-    for entry in stored.config.get("balance", ()):
-        reps += [entry.get("share"), *(entry.get(k) for k in ("min", "max") if isinstance(entry.get(k), str))]
-    if stored.travel_table is None:
-        accounts, reps = accounts + _places(stored), reps + ([] if stored.free else _places(stored))
-    return {"accounts": [c for c in accounts if c], "reps": [c for c in reps if c]}
-
-
-def _places(stored: StoredProblem) -> list[str]:
-    return stored.coordinates
 
 
 def _json(check: dict[str, Any]) -> dict[str, Any]:
