@@ -95,7 +95,7 @@ def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) ->
     loads = model.problem.loads_of(assignment)
     terms = {"travel": float(contribution.sum())}
     off_target = model.problem.off_target(assignment)
-    if np.any(model.problem.target_weight > 0):
+    if any(rule.target_weight is not None for rule in model.rules):
         terms["balance"] = off_target
     objective = sum(terms.values())
     lower_bound = min(result.lower_bound, objective) if result.lower_bound is not None else 0.0

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EARTH_RADIUS_KM = 6371.0088
 
-# The one tolerance: a number in the plan may differ from the recomputed one by this much, relative to it, or by this
-# much absolutely where it is smaller than 1.
+# The one tolerance: a number in the plan may differ from the recomputed one by this much, relative to it, or where it is
+# small by this much of what such numbers are like, which counts as 1 at most.
 TOLERANCE = 1e-6
 # Loads may pass a limit by this fraction of it (plus TOLERANCE): the last digits of a sum depend on its order.
 LIMIT_SLACK = 1e-9
@@ -29,12 +29,14 @@ LIMIT_SLACK = 1e-9
 _BLOCK_CELLS = 1 << 18
 
 
-def agree(found: ArrayLike, expected: ArrayLike) -> NDArray[np.bool_]:
+def agree(found: ArrayLike, expected: ArrayLike, typical: ArrayLike = 1.0) -> NDArray[np.bool_]:
     """Compare numbers within :data:`TOLERANCE`, element by element; NaN agrees with NaN only.
 
     Parameters
     ----------
     found, expected : array-like of float64, broadcastable
+    typical : array-like of float64, broadcastable
+        What numbers of this kind are like, so that a measure in small units is compared as closely as one in large units.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def agree(found: ArrayLike, expected: ArrayLike) -> NDArray[np.bool_]:
     a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     finite = np.isfinite(a) & np.isfinite(b)
     with np.errstate(invalid="ignore"):
-        close = finite & (np.abs(a - b) <= TOLERANCE * np.maximum(1.0, np.abs(b)))
+        close = finite & (np.abs(a - b) <= TOLERANCE * np.maximum(np.minimum(1.0, typical), np.abs(b)))
     return np.asarray(close | (a == b) | (np.isnan(a) & np.isnan(b)))
 
 
