@@ -28,6 +28,7 @@ from territory_engine.auditing.configuration import check_configuration, malform
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
 from territory_engine.auditing.proof import check_infeasibility, check_proof
 from territory_engine.auditing.rules import StoredCentres, StoredProblem, StoredUnits
+from territory_engine.auditing.unit_layer import check_unit_layer, kind_of
 from territory_engine.errors import PlanDirectoryError
 
 __all__ = ["AuditReport", "Check", "audit"]
@@ -133,6 +134,8 @@ def _audited(folder: Path) -> AuditReport:
     checks = [_check_files(folder, record, stored), check_configuration(stored, record)]
     if not all(check.ok for check in checks[1:]):
         return AuditReport(str(folder), tuple(checks))
+    if stored.units is not None:
+        checks += check_unit_layer(stored, stored.units)
     if infeasible:
         checks += check_infeasibility(stored, record)
         return AuditReport(str(folder), tuple(checks))
@@ -167,7 +170,11 @@ def _check_design(folder: Path, stored: StoredProblem, plan: StoredPlan) -> list
         else:
             candidates, places = stored.units.ids, stored.units.places
             territory = unit_territory if unit_territory is not None else np.full(len(candidates), -1)
-        checks += check_centres(stored.centres.ids, stored.centres.places, candidates, places, territory, ids)
+        placed = stored.travel_table is None
+        # With a travel table accounts and units may have places, but travel does not start from them.
+        places = places if placed else np.full((len(candidates), 2), np.nan)
+        told_places = stored.centres.places
+        checks += check_centres(stored.centres.ids, told_places, candidates, places, territory, ids, placed=placed)
     return checks
 
 
@@ -216,7 +223,7 @@ def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
     travel = _read_parquet(folder, _TRAVEL) if with_table else None
     metric = (config.get("travel") or {}).get("metric")
     axes = ["x", "y"] if metric == "euclidean" else ["latitude", "longitude"]
-    units = _read_units(folder, accounts, axes) if config.get("contiguity") is not None else None
+    units = _read_units(folder, config["contiguity"], accounts, axes) if config.get("contiguity") is not None else None
     territories = config.get("territories") or {}
     with_reps = bool((config.get("data") or {}).get("reps")) or len(reps) > 0
     centres = None
@@ -248,14 +255,12 @@ def _unreadable(folder: Path, name: str, error: Exception) -> PlanDirectoryError
     return PlanDirectoryError(f"{folder / name}: cannot be read ({type(error).__name__}: {error}). {_REMEDY}")
 
 
-def _read_units(folder: Path, accounts: pd.DataFrame, axes: list[str]) -> StoredUnits:
+def _read_units(folder: Path, contiguity: dict[str, Any], accounts: pd.DataFrame, axes: list[str]) -> StoredUnits:
     pairs, members = _read_parquet(folder, _PAIRS), _read_parquet(folder, _MEMBERS)
-    if (folder / _UNITS_GEOMETRY).is_file():
-        import geopandas as gpd
-
-        units = gpd.read_file(folder / _UNITS_GEOMETRY, layer="units", ignore_geometry=True)
-    else:
-        units = _read_parquet(folder, _UNITS)
+    kind = kind_of(contiguity)
+    units, outlines = _read_parquet(folder, _UNITS) if kind == "pairs" else _read_outlined(folder), None
+    if kind != "pairs":
+        outlines = np.array(units.geometry.to_numpy(), dtype=object)
     ids = pd.Index(units["unit_id"].astype(str))
     of = members.set_index("account_id")["unit_id"]
     if not of.index.is_unique or not accounts.index.isin(of.index).all():
@@ -264,7 +269,17 @@ def _read_units(folder: Path, accounts: pd.DataFrame, axes: list[str]) -> Stored
     unit_of = ids.get_indexer(pd.Index(of.loc[accounts.index]))
     if (ends < 0).any() or (unit_of < 0).any() or not ids.is_unique:
         raise PlanDirectoryError(f"{folder / 'inputs'}: units, their pairs and their accounts do not fit. {_REMEDY}")
-    return StoredUnits(ids, ends, np.asarray(unit_of), units[axes].to_numpy(np.float64))
+    places, joined = units[axes].to_numpy(np.float64), pairs["joined"].to_numpy(np.bool_)
+    return StoredUnits(ids, ends, np.asarray(unit_of), places, joined, kind, outlines)
+
+
+def _read_outlined(folder: Path) -> Any:
+    import geopandas as gpd
+
+    try:
+        return gpd.read_file(folder / _UNITS_GEOMETRY, layer="units")
+    except Exception as error:  # a damaged file raises whatever the reader stumbles over
+        raise _unreadable(folder, _UNITS_GEOMETRY, error) from error
 
 
 def _read_centres(folder: Path, territories: pd.DataFrame, columns: list[str]) -> StoredCentres:
@@ -293,7 +308,7 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
     tables = [] if record["status"] == "infeasible" else list(_TABLES)
     needed = [*tables, *_INPUTS, *([_TRAVEL] if stored.travel_table is not None else [])]
     if stored.units is not None:
-        units = _UNITS_GEOMETRY if (folder / _UNITS_GEOMETRY).is_file() else _UNITS
+        units = _UNITS if stored.units.kind == "pairs" else _UNITS_GEOMETRY
         needed += [units, _PAIRS, _MEMBERS, *(["units.csv"] if tables else [])]
     problems = [f"{name}: no SHA-256 in plan.json" for name in needed if name not in record["files"]]
     for name, expected in record["files"].items():

@@ -103,12 +103,21 @@ class StoredUnits:
         Position of the unit of each account.
     places : ndarray of float64, shape (n_units, 2)
         Where a territory of this unit may be centred; NaN where nobody knows.
+    joined : ndarray of bool, shape (n_pairs,)
+        Pairs that do not touch but were joined so that the whole is connected.
+    kind : {"polygons", "pairs", "cells"}
+        What the configuration says that units are.
+    outlines : ndarray of geometry, shape (n_units,), or None
+        Longitude and latitude; None for a list of neighbours.
     """
 
     ids: pd.Index[str]
     pairs: NDArray[np.intp]
     unit_of: NDArray[np.intp]
     places: NDArray[np.float64]
+    joined: NDArray[np.bool_]
+    kind: str
+    outlines: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
