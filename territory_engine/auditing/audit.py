@@ -95,7 +95,8 @@ class AuditReport:
 def audit(folder: str | Path) -> AuditReport:
     """Recheck a plan from its inputs and prices: every rule, every total, the objective, the bound and the files.
 
-    Numbers agree within 1e-6 of the recomputed value (absolute where that is below 1).
+    Numbers agree within 1e-6 of the recomputed value; small ones within 1e-6 of what numbers of their kind are like in
+    the plan, or of 1 where that is less.
 
     Parameters
     ----------

@@ -467,6 +467,13 @@ def test_a_damaged_file_is_told_with_a_remedy(plan: Directory, name: str) -> Non
         assert answer(plan.folder) in {"failed", "refused"}
 
 
+def test_one_wrong_byte_where_the_columns_are_described_is_told(plan: Directory) -> None:
+    path = plan.folder / "inputs/reps.parquet"
+    path.write_bytes(path.read_bytes().replace(b"index_columns", b"index_colunns"))
+    with pytest.raises(PlanDirectoryError, match=r"reps\.parquet: cannot be read \(KeyError: 'index_columns'\)"):
+        audit(plan.folder)
+
+
 def answer(folder: Path) -> str:
     try:
         return "passed" if audit(folder).passed else "failed"
