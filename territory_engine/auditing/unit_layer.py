@@ -172,6 +172,10 @@ def _check_members(stored: StoredProblem, units: StoredUnits) -> Check:
         told = stored.accounts.index.to_series().astype(str)
     elif column in stored.accounts.columns:
         told = text(stored.accounts[column])
+    elif units.kind == "pairs":
+        return Check(
+            "unit_members", False, f"accounts has no column {column!r}, which alone says what units they are in"
+        )
     named = units.ids.get_indexer(pd.Index(told))
     # An ID that is spelled otherwise, as CRMs do, is left to the place.
     wrong = (named >= 0) & (named != units.unit_of)

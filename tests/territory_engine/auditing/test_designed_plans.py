@@ -429,6 +429,12 @@ def test_an_account_in_a_unit_that_it_is_not_in_fails(plan: Directory) -> None:
     assert "unit_members" in plan.failed()
 
 
+@pytest.mark.parametrize("plan", ["listed"], indirect=True)
+def test_units_of_a_list_need_the_accounts_column(plan: Directory) -> None:
+    plan.tell(lambda record: record["config"]["contiguity"].update(unit_id="county"))
+    assert plan.failed() == {"unit_members"}
+
+
 def test_an_account_in_another_unit_than_its_column_names_fails(tmp_path: Path) -> None:
     accounts = grid().assign(unit=["", *squares()["unit"][1:]])
     rules = {"contiguity": {"units": "u.gpkg", "unit_id": "unit"}, "frames": {"units": squares()}}
