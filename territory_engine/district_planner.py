@@ -15,7 +15,7 @@ from solvers.result import relative_gap
 from territory_engine.district_model import build_district_model, travel_matrix
 from territory_engine.errors import NoPlanError
 from territory_engine.model import Model
-from territory_engine.plan import Plan
+from territory_engine.plan import CENTRE_ID, CENTRE_PLACES, Plan
 from territory_engine.plan_tables import (
     assignments_table,
     clock_notice,
@@ -95,7 +95,7 @@ def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) ->
     loads = model.problem.loads_of(assignment)
     terms = {"travel": float(contribution.sum())}
     off_target = model.problem.off_target(assignment)
-    if np.any(model.problem.target_weight > 0):
+    if any(rule.target_weight is not None for rule in model.rules):
         terms["balance"] = off_target
     objective = sum(terms.values())
     lower_bound = min(result.lower_bound, objective) if result.lower_bound is not None else 0.0
@@ -202,13 +202,9 @@ def _with_centres(
     planning: PlanningProblem, model: DistrictModel, centres: NDArray[np.int64], territories: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the territories' table with whose place each centre is and, where places are known, where that is."""
-    told: dict[str, Any] = {"center_id": model.candidate_ids[centres]}
+    told: dict[str, Any] = {CENTRE_ID: model.candidate_ids[centres]}
     if planning.travel_table is None:
-        names = (
-            ("center_x", "center_y")
-            if planning.config.travel.metric == "euclidean"
-            else ("center_latitude", "center_longitude")
-        )
+        names = CENTRE_PLACES[planning.config.travel.metric]
         told |= {name: model.candidate_places[centres, axis] for axis, name in enumerate(names)}
     return territories.assign(**told)
 

@@ -16,6 +16,16 @@ Status = Literal["optimal", "feasible", "infeasible"]
 
 ASSIGNMENT_COLUMNS = ("territory_id", "rep_id", "travel", "previous_rep_id", "moved", "reason")
 TERRITORY_COLUMNS = ("rep_id", "accounts", "travel")
+CENTRE_ID = "center_id"
+CENTRE_PLACES = {
+    "haversine": ("center_latitude", "center_longitude"),
+    "euclidean": ("center_x", "center_y"),
+}
+"""Where a territory's chosen centre is, by the metric that travel is measured in."""
+TERRITORY_NAMES = frozenset(
+    {"territory_id", *TERRITORY_COLUMNS, CENTRE_ID, *(name for names in CENTRE_PLACES.values() for name in names)}
+)
+"""Every column that a territory has apart from its measures, which therefore no measure may be called."""
 
 _TABLE_LINES = 15
 
@@ -108,16 +118,16 @@ class Plan:
     @property
     def centred(self) -> bool:
         """Whether the plan chose where its territories are centred."""
-        return "center_id" in self.territories.columns
+        return CENTRE_ID in self.territories.columns
 
     def centre_places(self) -> NDArray[np.float64]:
         """Return where the territories are centred, shape ``(n_territories, 2)``: latitude and longitude, or x and y.
 
         NaN with a travel table, which has no places.
         """
-        for columns in (["center_latitude", "center_longitude"], ["center_x", "center_y"]):
+        for columns in CENTRE_PLACES.values():
             if set(columns) <= set(self.territories.columns):
-                return self.territories[columns].to_numpy(np.float64)
+                return self.territories[list(columns)].to_numpy(np.float64)
         return np.full((len(self.territories), 2), np.nan)
 
     def to_dict(self) -> dict[str, Any]:

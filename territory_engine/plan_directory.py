@@ -24,7 +24,7 @@ from territory_engine import __version__
 from territory_engine.config import Config
 from territory_engine.errors import PlanDirectoryError
 from territory_engine.geography.storage import PAIRS, UNITS, read_units, unit_files, write_units
-from territory_engine.plan import ASSIGNMENT_COLUMNS, Plan
+from territory_engine.plan import ASSIGNMENT_COLUMNS, CENTRE_ID, Plan
 from territory_engine.problem import PlanningProblem, Source
 from territory_engine.publishing import check_destination, publishing
 
@@ -246,7 +246,7 @@ def _read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         reason=reason.where(~reason.str.startswith("'"), reason.str.slice(1)),
     )
     territories = _read_table(folder, "territories.csv")
-    numbers = {c: _floats(territories[c]) for c in territories.columns if c not in {"rep_id", "center_id"}}
+    numbers = {c: _floats(territories[c]) for c in territories.columns if c not in {"rep_id", CENTRE_ID}}
     return assignments, territories.assign(**numbers).astype({"accounts": np.int64})
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,11 @@ from territory_engine.auditing.checks import (
     check_totals,
     numeric,
 )
+from territory_engine.auditing.configuration import check_configuration, malformed
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
 from territory_engine.auditing.proof import check_infeasibility, check_proof
 from territory_engine.auditing.rules import StoredCentres, StoredProblem, StoredUnits
+from territory_engine.auditing.unit_layer import check_unit_layer, kind_of
 from territory_engine.errors import PlanDirectoryError
 
 __all__ = ["AuditReport", "Check", "audit"]
@@ -94,7 +95,8 @@ class AuditReport:
 def audit(folder: str | Path) -> AuditReport:
     """Recheck a plan from its inputs and prices: every rule, every total, the objective, the bound and the files.
 
-    Numbers agree within 1e-6 of the recomputed value (absolute where that is below 1).
+    Numbers agree within 1e-6 of the recomputed value; small ones within 1e-6 of what numbers of their kind are like in
+    the plan, or of 1 where that is less.
 
     Parameters
     ----------
@@ -113,14 +115,30 @@ def audit(folder: str | Path) -> AuditReport:
         edited is a failed check instead.
     """
     folder = Path(folder)
+    try:
+        # Numbers that overflow are seen by what they make: no bound or sum that is not finite passes.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _audited(folder)
+    except PlanDirectoryError:
+        raise
+    except Exception as error:
+        # Whatever was written into the directory, and whichever reader it upset, the answer is about the directory.
+        raise PlanDirectoryError(
+            f"{folder}: plan.json and inputs/ do not fit together ({type(error).__name__}: {error}). {_REMEDY}"
+        ) from error
+
+
+def _audited(folder: Path) -> AuditReport:
     record = _read_json(folder)
     infeasible = record.get("status") == "infeasible"
     stored = _read_problem(folder, record)
-    checks = _guarded(folder, _check_record, folder, record, stored)
+    checks = [_check_files(folder, record, stored), check_configuration(stored, record)]
     if not all(check.ok for check in checks[1:]):
         return AuditReport(str(folder), tuple(checks))
+    if stored.units is not None:
+        checks += check_unit_layer(stored, stored.units)
     if infeasible:
-        checks += _guarded(folder, check_infeasibility, stored, record)
+        checks += check_infeasibility(stored, record)
         return AuditReport(str(folder), tuple(checks))
     assignments, territories = (_read_table(folder, name) for name in _TABLES)
     identities, rep = check_identities(stored, assignments, territories)
@@ -129,10 +147,10 @@ def audit(folder: str | Path) -> AuditReport:
         checks.append(Check("totals", False, "not recomputed, because accounts and reps do not match (above)"))
     else:
         plan = StoredPlan(record, assignments, territories, rep)
-        checks += _guarded(folder, check_assignments, stored, plan)
-        checks += _guarded(folder, check_totals, stored, plan)
-        checks += _guarded(folder, _check_design, folder, stored, plan)
-    checks += _guarded(folder, check_proof, stored, record, _read_multipliers(folder, stored, record))
+        checks += check_assignments(stored, plan)
+        checks += check_totals(stored, plan)
+        checks += _check_design(folder, stored, plan)
+    checks += check_proof(stored, record, _read_multipliers(folder, stored, record))
     return AuditReport(str(folder), tuple(checks))
 
 
@@ -153,7 +171,11 @@ def _check_design(folder: Path, stored: StoredProblem, plan: StoredPlan) -> list
         else:
             candidates, places = stored.units.ids, stored.units.places
             territory = unit_territory if unit_territory is not None else np.full(len(candidates), -1)
-        checks += check_centres(stored.centres.ids, stored.centres.places, candidates, places, territory, ids)
+        placed = stored.travel_table is None
+        # With a travel table accounts and units may have places, but travel does not start from them.
+        places = places if placed else np.full((len(candidates), 2), np.nan)
+        told_places = stored.centres.places
+        checks += check_centres(stored.centres.ids, told_places, candidates, places, territory, ids, placed=placed)
     return checks
 
 
@@ -168,15 +190,6 @@ def _read_multipliers(
     if len(told) != len(names) or not (told.index == names).all():
         raise PlanDirectoryError(f"{folder / 'multipliers.csv'}: is not a row for each account or unit. {_REMEDY}")
     return numeric(told)
-
-
-def _guarded(folder: Path, checks: Callable[..., list[Check]], *arguments: Any) -> list[Check]:
-    try:
-        return checks(*arguments)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise PlanDirectoryError(
-            f"{folder}: plan.json and inputs/ do not fit together ({type(error).__name__}: {error}). {_REMEDY}"
-        ) from error
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -203,19 +216,28 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
     config = record["config"]
+    wrong = malformed(config)
+    if wrong:
+        raise PlanDirectoryError(f"{folder / 'plan.json'}: config: {'; '.join(wrong)}. {_REMEDY}")
     with_table = bool((config.get("travel") or {}).get("table"))
     accounts, reps = (_read_parquet(folder, name) for name in _INPUTS)
     travel = _read_parquet(folder, _TRAVEL) if with_table else None
     metric = (config.get("travel") or {}).get("metric")
     axes = ["x", "y"] if metric == "euclidean" else ["latitude", "longitude"]
-    units = _read_units(folder, accounts, axes) if config.get("contiguity") else None
+    units = _read_units(folder, config["contiguity"], accounts, axes) if config.get("contiguity") is not None else None
     territories = config.get("territories") or {}
     with_reps = bool((config.get("data") or {}).get("reps")) or len(reps) > 0
     centres = None
     if territories.get("centers") == "free":
-        count = int(territories.get("count") or len(reps))
-        ids, centres = pd.Index([f"T{t + 1}" for t in range(count)]), None
-        if record["status"] != "infeasible":
+        count, most = territories.get("count") or len(reps), len(accounts if units is None else units.ids)
+        if record["status"] == "infeasible":
+            if count > most:
+                raise PlanDirectoryError(
+                    f"{folder / 'plan.json'}: config: territories.count: found {count}, allowed: at most {most}. {_REMEDY}"
+                )
+            digits = max(2, len(str(count)))
+            ids = pd.Index([f"T{number:0{digits}d}" for number in range(1, count + 1)], dtype=str)
+        else:
             told = _read_table(folder, "territories.csv")
             ids, centres = told.index, _read_centres(folder, told, [f"center_{axis}" for axis in axes])
         if not with_reps:
@@ -226,18 +248,20 @@ def _read_problem(folder: Path, record: dict[str, Any]) -> StoredProblem:
 def _read_parquet(folder: Path, name: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(folder / name)
-    except (OSError, ValueError) as error:
-        raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+    except Exception as error:  # a damaged file raises whatever the reader stumbles over
+        raise _unreadable(folder, name, error) from error
 
 
-def _read_units(folder: Path, accounts: pd.DataFrame, axes: list[str]) -> StoredUnits:
+def _unreadable(folder: Path, name: str, error: Exception) -> PlanDirectoryError:
+    return PlanDirectoryError(f"{folder / name}: cannot be read ({type(error).__name__}: {error}). {_REMEDY}")
+
+
+def _read_units(folder: Path, contiguity: dict[str, Any], accounts: pd.DataFrame, axes: list[str]) -> StoredUnits:
     pairs, members = _read_parquet(folder, _PAIRS), _read_parquet(folder, _MEMBERS)
-    if (folder / _UNITS_GEOMETRY).is_file():
-        import geopandas as gpd
-
-        units = gpd.read_file(folder / _UNITS_GEOMETRY, layer="units", ignore_geometry=True)
-    else:
-        units = _read_parquet(folder, _UNITS)
+    kind = kind_of(contiguity)
+    units, outlines = _read_parquet(folder, _UNITS) if kind == "pairs" else _read_outlined(folder), None
+    if kind != "pairs":
+        outlines = np.array(units.geometry.to_numpy(), dtype=object)
     ids = pd.Index(units["unit_id"].astype(str))
     of = members.set_index("account_id")["unit_id"]
     if not of.index.is_unique or not accounts.index.isin(of.index).all():
@@ -246,7 +270,17 @@ def _read_units(folder: Path, accounts: pd.DataFrame, axes: list[str]) -> Stored
     unit_of = ids.get_indexer(pd.Index(of.loc[accounts.index]))
     if (ends < 0).any() or (unit_of < 0).any() or not ids.is_unique:
         raise PlanDirectoryError(f"{folder / 'inputs'}: units, their pairs and their accounts do not fit. {_REMEDY}")
-    return StoredUnits(ids, ends, np.asarray(unit_of), units[axes].to_numpy(np.float64))
+    places, joined = units[axes].to_numpy(np.float64), pairs["joined"].to_numpy(np.bool_)
+    return StoredUnits(ids, ends, np.asarray(unit_of), places, joined, kind, outlines)
+
+
+def _read_outlined(folder: Path) -> Any:
+    import geopandas as gpd
+
+    try:
+        return gpd.read_file(folder / _UNITS_GEOMETRY, layer="units")
+    except Exception as error:  # a damaged file raises whatever the reader stumbles over
+        raise _unreadable(folder, _UNITS_GEOMETRY, error) from error
 
 
 def _read_centres(folder: Path, territories: pd.DataFrame, columns: list[str]) -> StoredCentres:
@@ -262,16 +296,12 @@ def _read_table(folder: Path, name: str) -> pd.DataFrame:
     """Return one of the plan's tables as text, indexed by its first column."""
     try:
         table = pd.read_csv(folder / name, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise PlanDirectoryError(f"{folder / name}: cannot be read ({error}). {_REMEDY}") from error
+    except Exception as error:  # as above
+        raise _unreadable(folder, name, error) from error
     lacking = [column for column in _COLUMNS[name] if column not in table.columns]
     if lacking:
         raise PlanDirectoryError(f"{folder / name}: no column {', '.join(lacking)}. {_REMEDY}")
     return table.set_index(str(table.columns[0]))
-
-
-def _check_record(folder: Path, record: dict[str, Any], stored: StoredProblem) -> list[Check]:
-    return [_check_files(folder, record, stored), _check_configuration(stored, record)]
 
 
 def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) -> Check:
@@ -279,7 +309,7 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
     tables = [] if record["status"] == "infeasible" else list(_TABLES)
     needed = [*tables, *_INPUTS, *([_TRAVEL] if stored.travel_table is not None else [])]
     if stored.units is not None:
-        units = _UNITS_GEOMETRY if (folder / _UNITS_GEOMETRY).is_file() else _UNITS
+        units = _UNITS if stored.units.kind == "pairs" else _UNITS_GEOMETRY
         needed += [units, _PAIRS, _MEMBERS, *(["units.csv"] if tables else [])]
     problems = [f"{name}: no SHA-256 in plan.json" for name in needed if name not in record["files"]]
     for name, expected in record["files"].items():
@@ -296,49 +326,6 @@ def _check_files(folder: Path, record: dict[str, Any], stored: StoredProblem) ->
             problems.append(f"inputs, {source['role']}: {source.get('rows')} rows told, {len(frame)} stored")
     message = "; ".join(problems) or f"{len(record['files'])} files are as they were written"
     return Check("files", not problems, message)
-
-
-def _check_configuration(stored: StoredProblem, record: dict[str, Any]) -> Check:
-    """Check that every configured rule is one that the audit recomputes; none is passed over in silence."""
-    disruption = stored.section("disruption")
-    beyond = {
-        "disruption.max_moved": disruption.get("max_moved") is not None,
-        "disruption.weight": disruption.get("weight") is not None,
-    }
-    problems = [f"{rule} is not audited by this version" for rule, configured in beyond.items() if configured]
-    travel = stored.section("travel")
-    if travel.get("metric", "haversine") not in {"haversine", "euclidean"} or travel.get("power", 1) not in {1, 2}:
-        problems.append(f"travel: unknown metric or power ({travel!r})")
-    needed = _needed_columns(stored)
-    if stored.travel_table is None and not stored.free:
-        # Without a place a rep would be nobody's neighbour and everybody's: its travel would count as nothing.
-        places = stored.reps.reindex(columns=_places(stored))
-        problems += [f"rep {rep!r} has no place" for rep in places.index[places.isna().any(axis=1)]]
-    for name, frame in (("accounts", stored.accounts), ("reps", stored.reps)):
-        problems += [f"{name} has no column {column!r}" for column in needed[name] if column not in frame.columns]
-        problems += [f"{name}: {frame.index[i]!r} twice" for i in np.flatnonzero(frame.index.duplicated())[:5]]
-    seed = stored.section("solve").get("seed", 0)
-    if record.get("seed") != seed:
-        problems.append(f"seed: expected the configured {seed!r}, found {record.get('seed')!r}")
-    return Check("configuration", not problems, "; ".join(problems) or "every configured rule is audited")
-
-
-def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
-    """Return the columns of accounts and reps that the rules name."""
-    travel = stored.section("travel")
-    accounts = [travel.get("weight"), *(stored.section(s).get("column") for s in ("locks", "eligibility", "groups"))]
-    accounts += [stored.section("disruption").get("current")]
-    accounts += [m for m in stored.measures if m != "count" and not stored.depends_on_rep(m)]
-    reps = [stored.section("eligibility").get("reps_column")]
-    for entry in stored.config.get("balance", ()):
-        reps += [entry.get("share"), *(entry.get(k) for k in ("min", "max") if isinstance(entry.get(k), str))]
-    if stored.travel_table is None:
-        accounts, reps = accounts + _places(stored), reps + ([] if stored.free else _places(stored))
-    return {"accounts": [c for c in accounts if c], "reps": [c for c in reps if c]}
-
-
-def _places(stored: StoredProblem) -> list[str]:
-    return stored.coordinates
 
 
 def _json(check: dict[str, Any]) -> dict[str, Any]:

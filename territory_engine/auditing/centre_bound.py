@@ -36,6 +36,8 @@ _BLOCK_PAIRS = 1 << 21
 # Candidates looked at together where only near units matter, and how many pairs make that worth while.
 _NEAR_CANDIDATES = 2048
 _MANY_PAIRS = 1 << 24
+# Undivided units take a number for every whole load up to the limit.
+LARGEST_WHOLE_LIMIT = 2_000_000
 # A radius of search is lengthened by this much of it (and of the extent): too many units found do no harm.
 _ROUNDING = 1e-9
 
@@ -281,6 +283,8 @@ def centre_bound(
         slack = LIMIT_SLACK * np.maximum(1.0, np.abs([lower, upper]))
         lower = float(np.ceil(lower - slack[0])) if np.isfinite(lower) else lower
         upper = float(np.floor(upper + slack[1])) if np.isfinite(upper) else float(load.sum())
+        if upper > LARGEST_WHOLE_LIMIT:
+            raise ValueError(f"whole knapsacks of more than {LARGEST_WHOLE_LIMIT:,} are not solved")
     if np.isfinite(lower):
         lower -= LIMIT_SLACK * max(1.0, abs(lower))
     if np.isfinite(upper):

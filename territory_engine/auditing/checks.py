@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree, text
 
@@ -82,14 +82,19 @@ def verdict(
     return Check(name, False, f"{what}: {len(wrong):,} of {len(bad):,} do not hold. {shown}{more}", numbers)
 
 
-def compared(name: str, labels: Sequence[str], found: Any, expected: Any, what: str) -> Check:
-    """Return a check that every number found agrees with the one expected, naming the first that do not."""
+def compared(
+    name: str, labels: Sequence[str], found: Any, expected: Any, what: str, *, typical: ArrayLike = 1.0
+) -> Check:
+    """Return a check that every number found agrees with the one expected, naming the first that do not.
+
+    ``typical`` is what such numbers are like, as for :func:`~territory_engine.auditing.rules.agree`.
+    """
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
 
     def describe(i: int) -> str:
         return f"expected {float(expected[i])!r}, found {float(found[i])!r}"
 
-    bad = ~agree(found, expected)
+    bad = ~agree(found, expected, typical)
     if expected.size == 1 and not bad.any():
         return Check(name, True, f"{what}: {float(expected[0]):.10g}", {labels[0]: float(expected[0])})
     return verdict(name, bad, labels, describe, what)
@@ -286,20 +291,36 @@ def check_totals(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
             lambda i: f"expected {accounts[i]:.0f}, found {found[i]:.6g}",
             "territory's number of accounts",
         ),
-        compared("territory_travel", labels, told("travel"), per_rep(cost), "territory's travel"),
+        compared(
+            "territory_travel",
+            labels,
+            told("travel"),
+            per_rep(cost),
+            "territory's travel",
+            typical=float(cost.sum()) / n_reps,
+        ),
     ]
     off_target = 0.0
+    # Where no weight is above 0 the term may be left out.
+    priced = False
     for measure in stored.measures:
         limits = stored.limits(measure)
         load = per_rep(stored.loads_of(measure, plan.rep))
+        typical = float(load.sum()) / n_reps
         if limits.weight > 0:
+            priced = True
             off_target += limits.weight * float(np.abs(load - limits.target).sum())
         with np.errstate(divide="ignore", invalid="ignore"):
             deviation = np.where(limits.target > 0, (load - limits.target) / limits.target, np.nan)
         checks += [
-            compared(f"loads:{measure}", labels, told(measure), load, f"territory's {measure}"),
+            compared(f"loads:{measure}", labels, told(measure), load, f"territory's {measure}", typical=typical),
             compared(
-                f"targets:{measure}", labels, told(f"{measure}_target"), limits.target, f"territory's {measure} target"
+                f"targets:{measure}",
+                labels,
+                told(f"{measure}_target"),
+                limits.target,
+                f"territory's {measure} target",
+                typical=typical,
             ),
             compared(
                 f"deviations:{measure}",
@@ -308,11 +329,11 @@ def check_totals(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
                 deviation,
                 f"territory's {measure} deviation from its target",
             ),
-            _check_limits(measure, labels, load, limits.lower, limits.upper),
+            _check_limits(measure, labels, load, limits.lower, limits.upper, typical),
             _check_measure(plan.record, measure, load, deviation),
         ]
     terms = {"travel": float(cost.sum())}
-    if stored.priced_targets():
+    if priced or (stored.priced_targets() and "balance" in (plan.record.get("objective_terms") or {})):
         terms["balance"] = off_target
     return [*checks, *_check_objective(plan.record, terms)]
 
@@ -323,9 +344,10 @@ def _check_limits(
     load: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
+    typical: float,
 ) -> Check:
     def slack(limit: NDArray[np.float64]) -> NDArray[np.float64]:
-        return TOLERANCE + LIMIT_SLACK * np.where(np.isinf(limit), 0.0, np.abs(limit))
+        return TOLERANCE * min(1.0, typical) + LIMIT_SLACK * np.where(np.isinf(limit), 0.0, np.abs(limit))
 
     holds = (load >= lower - slack(lower)) & (load <= upper + slack(upper))
     return verdict(
@@ -342,24 +364,27 @@ def _check_measure(
 ) -> Check:
     told = (record.get("measures") or {}).get(measure) or {}
     known = np.abs(deviation[~np.isnan(deviation)])
+    total = float(load.sum())
     return compared(
         f"measure:{measure}",
         ["max_deviation", "total"],
         [number(told, "max_deviation"), number(told, "total")],
-        [known.max() if len(known) else np.nan, load.sum()],
+        [known.max() if len(known) else np.nan, total],
         f"worst deviation and total of {measure}",
+        typical=[1.0, total],
     )
 
 
 def _check_objective(record: dict[str, Any], expected: dict[str, float]) -> list[Check]:
     terms = record.get("objective_terms") or {}
-    unknown = sorted(set(terms) - set(expected))
+    unknown, total = sorted(set(terms) - set(expected)), sum(expected.values())
     objective = compared(
         "objective",
         ["objective"],
         [number(record, "objective")],
-        [sum(expected.values())],
+        [total],
         "objective, from the accounts" + (" and the loads off their targets" if "balance" in expected else ""),
+        typical=total,
     )
     if unknown:
         by_term = Check("objective_terms", False, f"terms that no configured rule prices: {', '.join(unknown)}")
@@ -370,5 +395,6 @@ def _check_objective(record: dict[str, Any], expected: dict[str, float]) -> list
             [number(terms, term) for term in expected],
             list(expected.values()),
             "travel, the objective's one term" if len(expected) == 1 else "the objective's terms",
+            typical=total,
         )
     return [objective, by_term]

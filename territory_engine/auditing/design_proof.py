@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from territory_engine.auditing.centre_bound import Places, Table, centre_bound
+from territory_engine.auditing.centre_bound import LARGEST_WHOLE_LIMIT, Places, Table, centre_bound
+from territory_engine.auditing.checks import SHOWN
 from territory_engine.auditing.rules import LIMIT_SLACK
 
 if TYPE_CHECKING:
@@ -16,9 +18,31 @@ if TYPE_CHECKING:
     from territory_engine.auditing.rules import StoredProblem
 
 
-def proved_over_centres(
-    stored: StoredProblem, proof: dict[str, Any], multipliers: NDArray[np.float64], *, rounded: bool
-) -> float:
+@dataclass(frozen=True)
+class OverCentres:
+    """What multipliers prove over every choice of centres.
+
+    Attributes
+    ----------
+    as_written : float
+        With limits as they are written and units divided.
+    least, most : float
+        With limits of whole loads rounded to whole numbers: with units divided, and as the proof claims. Whoever looked
+        for the bound may have ended in between. NaN where nothing can be worked out.
+    magnitude : float
+        The size of the terms that these are the sum of.
+    problems : tuple of str
+        What is wrong with the multipliers or with what is claimed about them.
+    """
+
+    as_written: float
+    least: float
+    most: float
+    magnitude: float
+    problems: tuple[str, ...] = ()
+
+
+def proved_over_centres(stored: StoredProblem, proof: dict[str, Any], multipliers: NDArray[np.float64]) -> OverCentres:
     """Return what the multipliers prove over every choice of centres.
 
     Parameters
@@ -29,28 +53,53 @@ def proved_over_centres(
         units are not divided.
     multipliers : ndarray of float64, shape (n_accounts,) or (n_geographic_units,)
         What serving each is worth. A group's stands on its first account, with zeros on the others.
-    rounded : bool
-        Whether limits of whole loads are first rounded to whole numbers and whole units not divided; otherwise limits
-        count as written, and units may be divided.
     """
+    measure = proof.get("measure")
+    wrong = np.flatnonzero(~np.isfinite(multipliers))
+    if len(wrong):
+        names = stored.accounts.index if stored.units is None else stored.units.ids
+        shown = ", ".join(map(str, names[wrong[:SHOWN]]))
+        return _nothing(f"{len(wrong):,} of {len(multipliers):,} are no finite numbers ({shown})")
+    if not np.isfinite(np.abs(multipliers).sum()):
+        return _nothing("their sum is larger than any number")
+    if measure is not None and measure not in stored.measures:
+        return _nothing(f"they are said to rest on the limits of {measure!r}, which is no balanced measure")
     if stored.units is None:
         unit = stored.unit
         n_units = int(unit.max(initial=-1)) + 1
         multipliers = np.bincount(unit, multipliers, n_units).astype(np.float64)
     else:
         unit, n_units = stored.units.unit_of, len(stored.units.ids)
-    load, least, most = np.zeros(n_units), -np.inf, np.inf
-    measure = proof.get("measure")
+    load = np.zeros(n_units)
+    lower, upper = np.array([-np.inf]), np.array([np.inf])
     if measure is not None:
         load = np.bincount(unit, stored.values(measure), n_units).astype(np.float64)
         lower, upper = stored.limits(measure).lower, stored.limits(measure).upper
-        if rounded and measure in (proof.get("whole_measures") or []) and np.all(load == np.rint(load)):
-            lower = np.ceil(lower - LIMIT_SLACK * np.maximum(1.0, np.abs(lower)))
-            upper = np.floor(upper + LIMIT_SLACK * np.maximum(1.0, np.abs(upper)))
-        least, most = float(lower.min()), float(upper.max())
     costs, own = _candidate_costs(stored, unit, n_units)
-    whole = rounded and bool(proof.get("whole_units")) and bool(np.all(load == np.rint(load)))
-    return centre_bound(costs, multipliers, len(stored.reps), own, load, least, most, whole=whole)[0]
+
+    def proved(lower: NDArray[np.float64], upper: NDArray[np.float64], *, whole: bool = False) -> tuple[float, float]:
+        least, most = float(lower.min()), float(upper.max())
+        return centre_bound(costs, multipliers, len(stored.reps), own, load, least, most, whole=whole)
+
+    as_written, magnitude = proved(lower, upper)
+    least = as_written
+    all_whole = bool(np.all(load == np.rint(load)))
+    if all_whole and measure in (proof.get("whole_measures") or []):
+        lower = np.ceil(lower - LIMIT_SLACK * np.maximum(1.0, np.abs(lower)))
+        upper = np.floor(upper + LIMIT_SLACK * np.maximum(1.0, np.abs(upper)))
+        least, _ = proved(lower, upper)
+    if not (proof.get("whole_units") and all_whole):
+        return OverCentres(as_written, least, least, magnitude)
+    greatest = min(float(upper.max()), float(load.sum()))
+    if greatest > LARGEST_WHOLE_LIMIT:
+        told = f"whole_units is claimed for loads of up to {greatest:.6g}; allowed: {LARGEST_WHOLE_LIMIT:,}"
+        return OverCentres(as_written, least, least, magnitude, (told,))
+    most, _ = proved(lower, upper, whole=True)
+    return OverCentres(as_written, least, most, magnitude)
+
+
+def _nothing(problem: str) -> OverCentres:
+    return OverCentres(np.nan, np.nan, np.nan, np.nan, (problem,))
 
 
 def _candidate_costs(

@@ -75,9 +75,17 @@ def check_units(
 def check_pieces(units: StoredUnits, territory: NDArray[np.intp], territory_ids: pd.Index[str]) -> Check:
     """Check that every territory is in one piece: from any of its units all others are reached through its own units."""
     inside = territory[units.pairs[:, 0]] == territory[units.pairs[:, 1]]
-    first, second = units.pairs[inside].T
+    label = pieces_of(len(territory), units.pairs[inside])
+    pieces = np.bincount(territory[np.unique(label)], minlength=len(territory_ids))
+    names = [f"territory {name}" for name in territory_ids]
+    return verdict("contiguity", pieces > 1, names, lambda t: f"is in {pieces[t]} pieces", "territory is in one piece")
+
+
+def pieces_of(n_units: int, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the piece of every unit, named by its first unit: from any unit of a piece, pairs lead to all others."""
+    first, second = pairs.T
     # Every unit takes the least label among itself and the units it touches until nothing changes: one label a piece.
-    label = np.arange(len(territory))
+    label = np.arange(n_units)
     while True:
         least = label.copy()
         np.minimum.at(least, first, label[second])
@@ -85,11 +93,8 @@ def check_pieces(units: StoredUnits, territory: NDArray[np.intp], territory_ids:
         # Follow labels to their own labels: a chain of n units takes log n steps, not n.
         least = least[least]
         if np.array_equal(least, label):
-            break
+            return label
         label = least
-    pieces = np.bincount(territory[np.unique(label)], minlength=len(territory_ids))
-    names = [f"territory {name}" for name in territory_ids]
-    return verdict("contiguity", pieces > 1, names, lambda t: f"is in {pieces[t]} pieces", "territory is in one piece")
 
 
 def check_centres(
@@ -99,6 +104,8 @@ def check_centres(
     candidate_places: NDArray[np.float64],
     candidate_territory: NDArray[np.intp],
     territory_ids: pd.Index[str],
+    *,
+    placed: bool,
 ) -> list[Check]:
     """Check that every centre is the place of one of its territory's own accounts or units, and nobody else's.
 
@@ -109,14 +116,19 @@ def check_centres(
     told_places : ndarray, shape (n_territories, 2)
         Where ``territories.csv`` says that is; NaN with a travel table.
     candidate_ids, candidate_places : Index, ndarray of shape (n_candidates, 2)
-        Every account or unit whose place may be a centre.
+        Every account or unit whose place may be a centre; NaN with a travel table, and where nobody knows.
     candidate_territory : ndarray of int, shape (n_candidates,)
         Position of the territory it is in.
     territory_ids : Index
+    placed : bool
+        Whether travel is measured from places: then a centre must have one.
     """
     at = candidate_ids.get_indexer(centre_ids)
     names = [f"territory {name}" for name in territory_ids]
     own = (at >= 0) & (candidate_territory[at] == np.arange(len(territory_ids)))
+    if placed:
+        # From no place everything would be no distance away.
+        own &= np.isfinite(candidate_places[at]).all(axis=1)
     repeated = centre_ids.duplicated(keep=False)
     expected = candidate_places[at]
     misplaced = np.asarray(~agree(told_places, expected).all(axis=1))

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from territory_engine.auditing.checks import SHOWN, Check, compared, number
-from territory_engine.auditing.design_proof import proved_over_centres
+from territory_engine.auditing.design_proof import OverCentres, proved_over_centres
 from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree
 
 # What a proof of infeasibility must exceed, relative to the terms it is the difference of, so that it is no rounding.
 _CERTIFICATE_MARGIN = 1e-9
+# What a sum may be off by, relative to its terms, because doubles have 16 digits.
+_ROUNDING = 1e-14
 # Pairs of an account and a rep looked at together.
 _PAIRS = 1 << 20
 
@@ -95,43 +97,57 @@ def check_proof(
     the multipliers, one number for each account or geographic unit.
     """
     prices, read = read_prices(stored, record)
-    proved, _ = stored.bound(read.upper, read.lower, read.target)
+    proved, magnitude = stored.bound(read.upper, read.lower, read.target)
     proof = record.get("proof") or {}
-    # Where all loads of a measure are whole numbers the plan may round its limits to whole numbers: same prices, more
-    # proved. The priced bound itself stays with the limits as written.
-    whole_measures = proof.get("whole_measures") or []
-    whole = proved + _whole_gain(stored, whole_measures, read) + _whole_target_gain(stored, whole_measures, read)
-    at_centers: list[Check] = []
-    if stored.free:
-        what = "what the stored prices prove for these centres"
-        told = [number(record, "bound_at_centers")]
-        at_centers = [compared("bound_at_centers", ["bound_at_centers"], told, [proved], what)]
-        if multipliers is None:
-            return [prices, *at_centers, *_check_without_multipliers(record)]
-        proved, whole = (proved_over_centres(stored, proof, multipliers, rounded=r) for r in (False, True))
     objective, lower_bound = number(record, "objective"), number(record, "lower_bound")
-    priced = compared(
-        "priced_bound",
-        ["priced_bound"],
-        [number(record, "priced_bound")],
-        [proved],
-        "what the stored prices prove, over every allowed pair",
-    )
-    gap = compared(
-        "gap",
-        ["gap"],
-        [number(record, "gap")],
-        [relative_gap(objective, lower_bound)],
-        "(objective − lower bound) / objective",
-    )
+    if not stored.free:
+        # Where all loads of a measure are whole numbers the plan may round its limits to whole numbers: same prices,
+        # more proved. The priced bound itself stays with the limits as written.
+        whole_measures = proof.get("whole_measures") or []
+        whole = proved + _whole_gain(stored, whole_measures, read) + _whole_target_gain(stored, whole_measures, read)
+        bounds = OverCentres(proved, whole, whole, magnitude)
+        checks = [prices]
+    else:
+        what = "what the stored prices prove for these centres"
+        checks = [prices, _check_number(record, "bound_at_centers", proved, magnitude, what)]
+        if multipliers is None:
+            return [*checks, *_check_without_multipliers(record)]
+        bounds = proved_over_centres(stored, proof, multipliers)
+        told = "; ".join(bounds.problems) or f"{len(multipliers):,} finite numbers, used as claimed"
+        checks.append(Check("multipliers", not bounds.problems, told))
     return [
-        prices,
-        *at_centers,
-        priced,
-        _check_lower_bound(record, lower_bound, whole, objective),
-        gap,
-        _check_status(record, whole),
+        *checks,
+        _check_number(
+            record,
+            "priced_bound",
+            bounds.as_written,
+            bounds.magnitude,
+            "what the stored prices prove, over every allowed pair",
+        ),
+        _check_lower_bound(record, lower_bound, bounds, objective),
+        compared(
+            "gap",
+            ["gap"],
+            [number(record, "gap")],
+            [relative_gap(objective, lower_bound)],
+            "(objective − lower bound) / objective",
+        ),
+        _check_status(record, bounds.most),
     ]
+
+
+def _check_number(record: dict[str, Any], key: str, proved: float, magnitude: float, what: str) -> Check:
+    """Check a bound that plan.json tells against what is proved; neither may be other than a finite number."""
+    found, objective = number(record, key), number(record, "objective")
+    numbers = {key: proved, "magnitude": magnitude}
+    if not (math.isfinite(found) and math.isfinite(proved)):
+        return Check(key, False, f"{what}: expected a finite number, {proved!r}; found {record.get(key)!r}", numbers)
+    if objective > 0 and _ROUNDING * magnitude > _margin(max(abs(proved), objective), objective):
+        message = f"{what}: the terms add up to {magnitude:.3g} before they cancel, so rounding alone may be {proved!r}"
+        return Check(key, False, message, numbers)
+    ok = abs(found - proved) <= _margin(proved, objective) + _ROUNDING * magnitude
+    message = f"{what}: {proved:.10g}" if ok else f"{what}: expected {proved!r}, found {found!r}"
+    return Check(key, ok, message, numbers)
 
 
 def _check_without_multipliers(record: dict[str, Any]) -> list[Check]:
@@ -140,7 +156,7 @@ def _check_without_multipliers(record: dict[str, Any]) -> list[Check]:
     by_search = (record.get("proof") or {}).get("kind") == "search"
     nothing = f"no multipliers are stored, so no more than 0 is proved; the plan says {claimed!r}"
     return [
-        _check_lower_bound(record, claimed, 0.0, objective)
+        _check_lower_bound(record, claimed, OverCentres(0.0, 0.0, 0.0, 0.0), objective)
         if by_search
         else Check("lower_bound", claimed == 0.0, nothing),
         compared("gap", ["gap"], [number(record, "gap")], [relative_gap(objective, claimed)], "the gap"),
@@ -148,28 +164,41 @@ def _check_without_multipliers(record: dict[str, Any]) -> list[Check]:
     ]
 
 
-def _margin(value: float) -> float:
-    return TOLERANCE * max(1.0, abs(value))
+def _margin(value: float, objective: float) -> float:
+    """Return how far a bound may be from the recomputed one: relative to it, or to a small objective, at least."""
+    return TOLERANCE * max(min(1.0, abs(objective)) if math.isfinite(objective) else 1.0, abs(value))
 
 
-def _check_lower_bound(record: dict[str, Any], lower_bound: float, proved: float, objective: float) -> Check:
+def _check_lower_bound(record: dict[str, Any], lower_bound: float, bounds: OverCentres, objective: float) -> Check:
+    proved = bounds.most
     numbers = {"lower_bound": lower_bound, "priced_bound": proved}
     kind = (record.get("proof") or {}).get("kind")
-    above = lower_bound - proved
-    if not lower_bound <= objective + _margin(objective):
+    if not (math.isfinite(lower_bound) and math.isfinite(proved)):
+        message = f"expected a finite number; the prices prove {proved!r}, found {record.get('lower_bound')!r}"
+        return Check("lower_bound", False, message, numbers)
+    if not lower_bound <= objective + _margin(objective, objective):
         return Check("lower_bound", False, f"{lower_bound!r} is above the objective {objective!r}", numbers)
+    slack = _margin(proved, objective) + _ROUNDING * bounds.magnitude
+    # Nothing is claimed above the objective, where rounding took what is proved beyond it.
+    least = min(bounds.least, objective)
+    below = f"expected at least what the prices prove, {least!r}; found {lower_bound!r}"
     if kind == "prices":
-        # With whole units the solver may have proved a little less than is proved here, never more.
-        ok = bool(agree(lower_bound, proved)) or (bool(record["proof"].get("whole_units")) and lower_bound < proved)
-        message = f"expected what the prices prove, {proved!r}; found {lower_bound!r}"
-        return Check("lower_bound", ok, "what the prices prove" if ok else message, numbers)
+        # With whole units the solver may have proved a little less than is proved here, but never more, and never less
+        # than with divided ones.
+        if lower_bound > proved + slack:
+            message = f"expected what the prices prove, {proved!r}; found {lower_bound!r}"
+            return Check("lower_bound", False, message, numbers)
+        ok = lower_bound >= least - slack
+        return Check("lower_bound", ok, "what the prices prove" if ok else below, numbers)
     if kind == "search":
         missing = [key for key in ("solver", "version", "parameters") if key not in record["proof"]]
         if missing:
             return Check("lower_bound", False, f"the proof by search lacks {', '.join(missing)}", numbers)
+        if lower_bound < least - slack:
+            return Check("lower_bound", False, below, numbers)
         return Check(
             "lower_bound",
-            above >= -_margin(proved),
+            True,
             f"{lower_bound!r}: prices prove {proved!r} of it; the part above that rests on a search, which is not"
             " repeated here (--rerun repeats it)",
             numbers,
@@ -183,11 +212,11 @@ def _check_status(record: dict[str, Any], proved: float) -> Check:
         return Check("status", False, f"{status!r} with a conflict: only an infeasible plan has one")
     if status == "feasible":
         return Check("status", True, "feasible: every rule is checked above")
-    objective = number(record, "objective")
-    best = proved if record["proof"].get("kind") == "prices" else number(record, "lower_bound")
+    objective, claimed = number(record, "objective"), number(record, "lower_bound")
+    best = min(proved, claimed) if record["proof"].get("kind") == "prices" else claimed
     gap = relative_gap(objective, best)
     # The margin is for the last digits of the two sums, not for the plan.
-    ok = gap <= 1e-6 * (1 + 1e-3)
+    ok = math.isfinite(best) and gap <= 1e-6 * (1 + 1e-3)
     return Check("status", ok, f"optimal allows a gap of at most 1e-6; the recomputed gap is {gap:.3g}", {"gap": gap})
 
 
@@ -219,7 +248,8 @@ def _check_certificate(
     prices: StoredPrices,
 ) -> Check:
     name = "infeasibility"
-    best = stored.cheapest(prices.upper - prices.lower, with_cost=False)
+    # Without prices: one that overflows would make it seem that nobody may serve anybody.
+    best = stored.cheapest(np.zeros_like(prices.upper), with_cost=False)
     stuck = stored.accounts.index[np.isinf(best)[stored.unit]]
     if len(stuck):
         # No price can say more than this, and no sum is needed to see it.
@@ -248,7 +278,7 @@ def _check_certificate(
     positive = proved > _CERTIFICATE_MARGIN * magnitude and proved > 0
     if _proves(conflict) or proof.get("kind") == "prices":
         found = number(conflict, "certificate")
-        ok = positive and bool(agree(found, proved))
+        ok = positive and math.isfinite(proved) and bool(agree(found, proved, magnitude))
         return Check(
             name,
             ok,

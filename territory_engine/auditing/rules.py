@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EARTH_RADIUS_KM = 6371.0088
 
-# The one tolerance: a number in the plan may differ from the recomputed one by this much, relative to it, or by this
-# much absolutely where it is smaller than 1.
+# The one tolerance: a number in the plan may differ from the recomputed one by this much, relative to it, or where it is
+# small by this much of what such numbers are like, which counts as 1 at most.
 TOLERANCE = 1e-6
 # Loads may pass a limit by this fraction of it (plus TOLERANCE): the last digits of a sum depend on its order.
 LIMIT_SLACK = 1e-9
@@ -29,12 +29,14 @@ LIMIT_SLACK = 1e-9
 _BLOCK_CELLS = 1 << 18
 
 
-def agree(found: ArrayLike, expected: ArrayLike) -> NDArray[np.bool_]:
+def agree(found: ArrayLike, expected: ArrayLike, typical: ArrayLike = 1.0) -> NDArray[np.bool_]:
     """Compare numbers within :data:`TOLERANCE`, element by element; NaN agrees with NaN only.
 
     Parameters
     ----------
     found, expected : array-like of float64, broadcastable
+    typical : array-like of float64, broadcastable
+        What numbers of this kind are like, so that a measure in small units is compared as closely as one in large units.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def agree(found: ArrayLike, expected: ArrayLike) -> NDArray[np.bool_]:
     a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     finite = np.isfinite(a) & np.isfinite(b)
     with np.errstate(invalid="ignore"):
-        close = finite & (np.abs(a - b) <= TOLERANCE * np.maximum(1.0, np.abs(b)))
+        close = finite & (np.abs(a - b) <= TOLERANCE * np.maximum(np.minimum(1.0, typical), np.abs(b)))
     return np.asarray(close | (a == b) | (np.isnan(a) & np.isnan(b)))
 
 
@@ -101,12 +103,21 @@ class StoredUnits:
         Position of the unit of each account.
     places : ndarray of float64, shape (n_units, 2)
         Where a territory of this unit may be centred; NaN where nobody knows.
+    joined : ndarray of bool, shape (n_pairs,)
+        Pairs that do not touch but were joined so that the whole is connected.
+    kind : {"polygons", "pairs", "cells"}
+        What the configuration says that units are.
+    outlines : ndarray of geometry, shape (n_units,), or None
+        Longitude and latitude; None for a list of neighbours.
     """
 
     ids: pd.Index[str]
     pairs: NDArray[np.intp]
     unit_of: NDArray[np.intp]
     places: NDArray[np.float64]
+    joined: NDArray[np.bool_]
+    kind: str
+    outlines: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

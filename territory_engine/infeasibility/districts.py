@@ -18,7 +18,7 @@ from solvers.districting.at_centres import assignment_problem
 from solvers.districting.ladder import design
 from solvers.infeasibility import is_certificate
 from solvers.result import SolveResult
-from solvers.whole import tightened
+from solvers.whole import tighten_to_whole, tightened
 from territory_engine import __version__
 from territory_engine.config import Groups
 from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun
@@ -80,7 +80,7 @@ def infeasible_plan(planning: PlanningProblem, model: DistrictModel, result: Dis
 def _proof(model: DistrictModel, why: Infeasibility) -> tuple[Prices, float | None, dict[str, Any]]:
     """Return the prices that prove a conflict, what they prove, and the kind of proof.
 
-    A sum above all limits is proved by a price of 1 at each of them. A unit that nobody may hold or has room for needs no
+    A sum above all limits is proved by a price of 1 at each of them, rounded to whole numbers where only that tells. A unit that nobody may hold or has room for needs no
     price: anyone can look. Everything else rests on a search, or on an enumeration that only a search repeats.
     """
     problem = model.problem
@@ -88,10 +88,13 @@ def _proof(model: DistrictModel, why: Infeasibility) -> tuple[Prices, float | No
     if why.kind == "total":
         k = why.measures[0]
         total = float(problem.loads[k].sum())
-        above = total > problem.upper[k].sum()
+        lower, upper, whole = problem.lower[k], problem.upper[k], {}
+        if lower.sum() <= total <= upper.sum():
+            lower, upper = tighten_to_whole(problem.loads[k], lower, upper)
+            whole = {"whole_measures": [model.rules[k].measure]}
+        above = total > upper.sum()
         (prices.upper if above else prices.lower)[k] = 1.0
-        worth = total - problem.upper[k].sum() if above else problem.lower[k].sum() - total
-        return prices, float(worth), {"kind": "prices"}
+        return prices, float(total - upper.sum() if above else lower.sum() - total), {"kind": "prices", **whole}
     if why.kind == "unit" and (why.measures or not problem.may_hold()[why.units].any()):
         return prices, None, {"kind": "prices"}
     if why.proof.get("kind") == "search":

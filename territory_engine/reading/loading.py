@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from territory_engine.config import Config, load_config
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
+from territory_engine.plan import TERRITORY_NAMES
 from territory_engine.problem import PlanningProblem, Source
 from territory_engine.reading.columns import (
     ACCOUNT_ALIASES,
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from territory_engine.geography.layer import UnitLayer
+
+
+SMALLEST_LOAD = 1e-3
+"""What a territory has at least on average of a measure with limits: a load may pass a limit by 1e-9, whatever it is of,
+and that should be no more than a millionth of it."""
 
 
 @dataclass(eq=False)
@@ -239,6 +246,7 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
             units = units_of(accounts, config, count, polygons=inputs.polygons, adjacency=adjacency)
             if units is not None:
                 check_unit_rules(accounts, reps, units, config)
+        _check_sizes(config, count, accounts, travel, inputs.findings)
         if free:
             _check_count(config, count, accounts, units, inputs.findings)
         if travel is not None and not travel.findings and not accounts.frame["account_id"].duplicated().any():
@@ -274,7 +282,7 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
 def _check_measure_names(config: Config, by_rep: frozenset[str], findings: list[Finding]) -> None:
     """Find measures whose name is taken, and those whose load depends on the rep where that cannot be planned."""
     measures = tuple(dict.fromkeys(rule.measure for rule in config.balance))
-    taken = {"travel", "accounts", "rep_id", "territory_id", "account_id", "location_source", "location_precision_km"}
+    taken = TERRITORY_NAMES | {"account_id", "location_source", "location_precision_km", "geometry"}
     taken |= {f"{m}{end}" for m in measures for end in ("_target", "_deviation")}
     chosen = "[contiguity]" if config.contiguity is not None else 'centers = "free"'
     for i, rule in enumerate(config.balance):
@@ -329,6 +337,27 @@ def _needs_given_files(config: Config, inputs: _Inputs, findings: list[Finding])
         ):
             remedy = f"pass it as {key}=…, or remove contiguity.{key}"
             findings.append(ConfigFinding("was not given", column=f"contiguity.{key}", remedy=remedy))
+
+
+def _check_sizes(config: Config, count: int, accounts: Sheet, travel: Sheet | None, findings: list[Finding]) -> None:
+    """Find limits on loads that are so small that limits, which are kept to a billionth, would not be kept."""
+    least = SMALLEST_LOAD * count
+    for measure in dict.fromkeys(r.measure for r in config.balance if (r.tolerance, r.min, r.max) != (None,) * 3):
+        sheet = travel if travel is not None and travel.has(measure) else accounts
+        if measure == "count" or not sheet.has(measure) or sheet.frame[measure].dtype != np.float64:
+            continue
+        total = float(sheet.frame[measure].mean()) * len(accounts)
+        if 0 < total < least:
+            findings.append(
+                Finding(
+                    "is too small: loads are told apart to a billionth",
+                    sheet.file,
+                    column=sheet.own_name(measure),
+                    value=f"{total:.6g} in all",
+                    allowed=f"at least {least:g} in all, {SMALLEST_LOAD:g} for each of {count:,} territories",
+                    remedy="give it in a smaller unit, and min, max and target_weight accordingly",
+                )
+            )
 
 
 def _check_count(config: Config, count: int, accounts: Sheet, units: UnitLayer | None, findings: list[Finding]) -> None:

@@ -16,7 +16,7 @@ from territory_engine import district_planner
 from territory_engine.auditing.audit import audit
 from territory_engine.config import parse_config
 from territory_engine.district_model import DistrictModel, build_district_model
-from territory_engine.plan import Plan
+from territory_engine.plan import TERRITORY_NAMES, Plan
 from territory_engine.plan_directory import read_plan, write_plan_files
 from territory_engine.planner import solve
 from territory_engine.problem import PlanningProblem
@@ -111,6 +111,18 @@ def test_without_reps_territories_stand_for_themselves(tmp_path: Path) -> None:
     assert set(plan.assignments["rep_id"]) == {""}
     assert plan.centred
     assert np.isfinite(plan.centre_places()).all()
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "haversine"])
+def test_every_column_of_a_territory_is_a_measures_or_one_that_no_measure_may_be_called(metric: str) -> None:
+    planning = problem(EIGHT, free(2, **even(), travel={"metric": metric}), latitude=EIGHT, longitude=[9.0] * 8)
+    columns = set(solve(planning).territories.reset_index().columns)
+    measures = {"count", "count_target", "count_deviation"}
+    assert columns - measures <= TERRITORY_NAMES
+    assert columns - measures == {name for name in TERRITORY_NAMES if not name.startswith("center_")} | {
+        "center_id",
+        *(("center_x", "center_y") if metric == "euclidean" else ("center_latitude", "center_longitude")),
+    }
 
 
 def test_the_bound_covers_the_choice_of_centres(tmp_path: Path) -> None:

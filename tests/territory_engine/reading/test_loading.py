@@ -12,6 +12,7 @@ from shapely.geometry import Polygon
 
 from territory_engine.config import parse_config
 from territory_engine.errors import ConfigError, InputError
+from territory_engine.plan import TERRITORY_NAMES
 from territory_engine.reading.loading import load, load_frames
 
 IOWA = Path(__file__).parents[3] / "examples" / "iowa" / "config.toml"
@@ -207,13 +208,27 @@ def test_the_order_of_rows_and_unknown_columns_pass_through(tmp_path: Path) -> N
     assert problem.accounts["=sum"].tolist() == ["=1+1", "x"]
 
 
-@pytest.mark.parametrize("measure", ["travel", "accounts", "location_source", "visits_target"])
+@pytest.mark.parametrize("measure", [*sorted(TERRITORY_NAMES), "location_source", "visits_target", "geometry"])
 def test_a_measure_may_not_be_named_like_another_column_of_the_territories(measure: str) -> None:
     accounts = pd.DataFrame({"account_id": ["a"], "x": 0.0, "y": 0.0, "visits": 1.0, measure: 1.0})
     reps = pd.DataFrame({"rep_id": ["R1"], "x": 0.0, "y": 0.0})
     rules = [{"measure": "visits", "max": 9.0}, {"measure": measure, "max": 9.0}]
     content = {"data": {"accounts": "a", "reps": "r"}, "balance": rules, "travel": {"metric": "euclidean"}}
     with pytest.raises(InputError, match=r"another column of territories\.csv"):
+        load_frames(accounts, reps, parse_config(content))
+
+
+@pytest.mark.parametrize("limit", [{"tolerance": 0.5}, {"max": 9.0}, {"target_weight": 1.0}])
+@pytest.mark.parametrize("load", [0.9e-3, 1e-3])
+def test_limits_on_loads_too_small_to_be_told_apart_are_refused(limit: dict[str, float], load: float) -> None:
+    accounts = pd.DataFrame({"account_id": ["a", "b"], "x": 0.0, "y": [0.0, 1.0], "visits": load})
+    reps = pd.DataFrame({"rep_id": ["R1", "R2"], "x": 0.0, "y": 0.0})
+    rules = [{"measure": "visits", **limit}]
+    content = {"data": {"accounts": "a", "reps": "r"}, "balance": rules, "travel": {"metric": "euclidean"}}
+    if load < 1e-3 and "target_weight" not in limit:
+        with pytest.raises(InputError, match="too small"):
+            load_frames(accounts, reps, parse_config(content))
+    else:
         load_frames(accounts, reps, parse_config(content))
 
 
