@@ -229,18 +229,30 @@ def _percent(fraction: float | None, *, sign: bool = False) -> str:
     return f"{100 * fraction:{'+' if sign else ''}.{digits}f} %"
 
 
+def _proved(plan: Plan) -> str:
+    """Return how much cheaper a plan could be at most; the gap is relative to this plan, not to the best one."""
+    if plan.lower_bound is None or plan.objective is None or plan.lower_bound <= 0 < plan.objective:
+        return "nothing is proved about how much better a plan could be"
+    return f"no plan can cost less than {_at_least(plan.lower_bound)}, {_percent(plan.gap)} below this one"
+
+
+def _at_least(bound: float | None) -> str:
+    """Return a bound as text that is not above it; a dash where there is none."""
+    if bound is None or math.isnan(bound):
+        return "–"
+    return f"{math.floor(bound):,}" if abs(bound) >= 1000 else f"{bound:,.4g}"
+
+
 def _plan_lines(plan: Plan) -> list[str]:
     proof = "a search" if plan.proof.get("kind") == "search" else "the stored prices"
     if plan.status == "optimal":
         headline = "Optimal: no plan that keeps these rules is better."
     else:
-        headline = (
-            f"Feasible: every rule holds, and the plan is proved within {_percent(plan.gap)} of the best possible."
-        )
+        headline = f"Feasible: every rule holds; {_proved(plan)}."
     lines = [
         headline,
         f"{len(plan.assignments):,} accounts in {len(plan.territories):,} territories.",
-        f"Objective {_number(plan.objective)}; lower bound {_number(plan.lower_bound)}, proved by {proof};"
+        f"Objective {_number(plan.objective)}; lower bound {_at_least(plan.lower_bound)}, proved by {proof};"
         f" gap {_percent(plan.gap)}.",
     ]
     if "balance" in plan.objective_terms:

@@ -66,7 +66,7 @@ def a_plan(n_territories: int = 3, **changes: object) -> Plan:
 def test_the_summary_of_a_feasible_plan_reads_like_this() -> None:
     assert str(a_plan()) == "\n".join(  # one line of output per line here
         [
-            "Feasible: every rule holds, and the plan is proved within 0.05 % of the best possible.",
+            "Feasible: every rule holds; no plan can cost less than 123,400, 0.05 % below this one.",
             "6 accounts in 3 territories.",
             "Objective 123,457; lower bound 123,400, proved by the stored prices; gap 0.05 %.",
             "Balance of visits: at most 2.00 % off target.",
@@ -130,7 +130,15 @@ def test_the_summary_copes_with_unknown_targets_and_no_measures() -> None:
 
 
 def test_a_tiny_gap_is_not_rounded_to_zero() -> None:
-    assert "within 0.0012 % of" in a_plan(gap=0.0000123).summary()
+    assert ", 0.0012 % below this one" in a_plan(gap=0.0000123).summary()
+
+
+def test_the_headline_is_true_of_a_wide_gap() -> None:
+    wide = a_plan(objective=3_022_672.0, lower_bound=1_619_134.6, gap=0.46434).summary()
+    assert wide.startswith("Feasible: every rule holds; no plan can cost less than 1,619,134, 46.43 % below this one.")
+    assert "lower bound 1,619,134," in wide  # rounded up it would not be proved
+    nothing = a_plan(lower_bound=0.0, gap=1.0).summary()
+    assert nothing.startswith("Feasible: every rule holds; nothing is proved about how much better a plan could be.")
 
 
 @given(
