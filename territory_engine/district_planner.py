@@ -25,6 +25,7 @@ from territory_engine.plan_tables import (
 )
 from territory_engine.reasons import Service, assignment_reasons
 from territory_engine.travel import haversine_km
+from territory_engine.wording import measure_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -240,6 +241,35 @@ def _multipliers(planning: PlanningProblem, model: DistrictModel, result: Distri
 def _named_proof(model: DistrictModel, result: Districts) -> dict[str, Any]:
     """Return the proof with measures by name; ``measure`` is the one whose limits the multipliers rest on."""
     proof = named_proof(model.rules, result.proof)
+    outside = _left_out(model, proof)
     if "measure" in proof and proof["measure"] is not None:
         proof["measure"] = model.rules[proof["measure"]].measure
-    return proof
+    return {**proof, "leaves_out": outside} if outside else proof
+
+
+def _left_out(model: DistrictModel, proof: dict[str, Any]) -> list[str]:
+    """Return the rules that the bound does not ask for, in words; none where a search proved it."""
+    problem = model.problem
+    if proof.get("kind") == "search":
+        return []
+    left = ["connection"] if problem.graph is not None else []
+    if not proof.get("whole_units"):
+        left.append(f"whole {'accounts' if problem.graph is None else 'units'}")
+    if problem.centres is not None:
+        return left
+    used = proof.get("measure")
+    limited = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    left += [
+        f"the limits on {measure_label(rule.measure)}"
+        for k, rule in enumerate(model.rules)
+        if k != used and limited[k].any()
+    ]
+    if used is not None and any(np.any(side[used] != side[used, 0]) for side in (problem.lower, problem.upper)):
+        left.append(f"that limits on {measure_label(model.rules[used].measure)} differ")
+    if np.any(problem.fixed >= 0):
+        left.append("locks")
+    if not problem.class_allowed.all():
+        left.append("eligibility")
+    if np.any(problem.target_weight > 0):
+        left.append("soft targets")
+    return left

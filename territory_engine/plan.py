@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from territory_engine.wording import counted, left_out
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -63,7 +65,8 @@ class Plan:
         ``{measure: {rep_id: {"upper": λ⁺, "lower": λ⁻, "target": π}}}``: objective units per unit of the measure; zeros
         left out. π may be negative, and is between −w and w for a target weight of w. When infeasible, the prices that prove it.
     proof : dict
-        ``{"kind": "prices"}`` or ``{"kind": "search", "solver": …, "version": …, "parameters": {…}}``.
+        ``{"kind": "prices"}`` or ``{"kind": "search", "solver": …, "version": …, "parameters": {…}}``. ``leaves_out``
+        lists the rules that the bound of a territory design does not ask for.
     termination : str
         Why the search ended: ``"gap"``, ``"optimal"``, ``"stalled"``, ``"time_limit"``, ``"rounds"``,
         ``"interrupted"``, ``"infeasible"``.
@@ -74,6 +77,7 @@ class Plan:
         When infeasible: ``rules`` (list of sentences), ``relaxations`` (list of sentences, cheapest first),
         ``accounts`` (account_ids concerned), ``certificate`` (a number > 0 that the prices prove).
     notices : tuple of str
+        What the planner should know about the search. What there is to know about the data is in ``problem.notices``.
     bound_at_centers : float or None
         Where centres were chosen: what ``prices`` prove for these very centres. It is no bound over other centres.
     units : DataFrame or None, index ``unit_id``
@@ -175,15 +179,14 @@ class Plan:
         """Return what a planner wants to know first, as plain text of at most some thirty lines.
 
         Status and gap in words, size, objective and bound, the worst deviation of each measure, the territories
-        (worst deviation first), why the search ended, and how many notices there are to read.
+        (worst deviation first), why the search ended, and the plan's notices. Those about the data are the problem's.
         """
         lines = _infeasible_lines(self) if self.status == "infeasible" else _plan_lines(self)
-        rounds = f"{self.rounds:,} round{'s' * (self.rounds != 1)} of improvement"
+        rounds = counted(self.rounds, "round of improvement", "rounds of improvement")
         lines.append(
             f"The search took {self.solve_seconds:.1f} s and {rounds}; it ended because {_ENDINGS.get(self.termination, self.termination)}."
         )
-        if self.notices:
-            lines.append(f"{len(self.notices)} notice{'s' * (len(self.notices) != 1)} about the data.")
+        lines += [f"Note: {notice}." for notice in self.notices]
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -251,10 +254,12 @@ def _plan_lines(plan: Plan) -> list[str]:
         headline = f"Feasible: every rule holds; {_proved(plan)}."
     lines = [
         headline,
-        f"{len(plan.assignments):,} accounts in {len(plan.territories):,} territories.",
+        f"{counted(len(plan.assignments), 'account')} in {counted(len(plan.territories), 'territory')}.",
         f"Objective {_number(plan.objective)}; lower bound {_at_least(plan.lower_bound)}, proved by {proof};"
         f" gap {_percent(plan.gap)}.",
     ]
+    if outside := left_out(plan).strip():
+        lines.append(outside)
     if "balance" in plan.objective_terms:
         parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "disruption"}
         told = (f"{_number(value)} for {parts.get(term, term)}" for term, value in plan.objective_terms.items())
@@ -266,7 +271,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     ]
     moved = int(plan.assignments["moved"].sum())
     if moved:
-        lines.append(f"{moved:,} account{'s change' if moved > 1 else ' changes'} hands.")
+        lines.append(f"{counted(moved, 'account changes', 'accounts change')} hands.")
     return [*lines, "", *_territory_table(plan), ""]
 
 

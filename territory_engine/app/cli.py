@@ -102,7 +102,7 @@ def plan(
             interruption.graceful = True
             found = solve(problem, on_progress=display.solving, should_stop=lambda: interruption.requested)
             write_plan_directory(problem, found, out, replace=replace, on_stage=display.stage)
-        _tell_outcome(found, out, (*problem.notices, *found.notices), quiet=quiet)
+        _tell_outcome(found, out, problem.notices, quiet=quiet)
 
 
 def _with_overrides(problem: PlanningProblem, time_limit: float | None, seed: int | None) -> PlanningProblem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,23 @@ def test_the_bound_covers_the_choice_of_centres(tmp_path: Path) -> None:
     assert plan.priced_bound <= best + 1e-9
     assert plan.multipliers is not None
     assert plan.multipliers.index.tolist() == list("abcdefgh")
+
+
+def test_the_plan_says_what_its_bound_leaves_out(tmp_path: Path) -> None:
+    chosen = problem(
+        EIGHT,
+        free(2, balance=[{"measure": "count", "tolerance": 0.5}, {"measure": "calls", "max": 30.0}]),
+        pairs=list(pairwise("abcdefgh")),
+        calls=[float(i) for i in range(8)],
+    )
+    model = build_district_model(chosen)
+    name = district_planner._left_out
+    assert name(model, {"kind": "prices", "measure": 0}) == ["connection", "whole units", "the limits on calls"]
+    assert name(model, {"kind": "prices", "measure": 1, "whole_units": True}) == [
+        "connection",
+        "the limits on accounts",
+    ]
+    assert name(model, {"kind": "search"}) == []
 
 
 def test_alike_territories_go_to_the_reps_who_live_nearest(tmp_path: Path) -> None:
