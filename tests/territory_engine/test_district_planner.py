@@ -281,6 +281,73 @@ def test_a_conflict_of_connection_is_proved_and_mended(tmp_path: Path) -> None:
     assert audited(planning, plan, tmp_path) == set()
 
 
+def rules_of(plan: Plan) -> list[str]:
+    assert plan.conflict is not None
+    rules: list[str] = plan.conflict["rules"]
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("limits", "rule", "relaxation"),
+    [
+        (
+            {"tolerance": 0.0},
+            "there are 4 accounts; the 3 territories may carry at most 3 together, since loads are whole"
+            " numbers: 1.333333333 each, rounded down to 1",
+            "raise the tolerance of accounts from 0 to 0.5",
+        ),
+        (
+            {"max": 1},
+            "there are 4 accounts; the 3 territories may carry at most 3 together",
+            "raise the max of accounts from 1 to 2",
+        ),
+        (
+            {"tolerance": 0.9, "min": 5},
+            "there are 4 accounts; the 3 territories must carry at least 15 together",
+            "lower the min of accounts from 5 to 1",
+        ),
+    ],
+)
+def test_sums_that_do_not_fit_are_told_as_sums(
+    limits: dict[str, float], rule: str, relaxation: str, tmp_path: Path
+) -> None:
+    planning = problem(FOUR, free(3, balance=[{"measure": "count", **limits}]))
+    plan = solve(planning)
+    assert rules_of(plan) == [rule]
+    assert plan.conflict is not None
+    assert plan.conflict["relaxations"] == [relaxation]
+
+
+def test_travel_alone_can_be_impossible_without_any_limit_on_loads(tmp_path: Path) -> None:
+    chain = list(pairwise("abcdefgh"))
+    planning = problem(EIGHT, free(1, eligibility={"max_travel": 3.0}), pairs=chain)
+    plan = solve(planning)
+    assert plan.status == "infeasible"
+    assert rules_of(plan) == [
+        "there is 1 territory",
+        "no account is more than 3 map units from the centre of its territory",
+        "geographic units are assigned whole",
+    ]
+    assert plan.conflict is not None
+    assert plan.conflict["relaxations"] == ["raise max_travel from 3 to 15 map units"]
+    assert audited(planning, plan, tmp_path) == set()
+
+
+def test_locks_that_pull_a_territory_apart_are_named(tmp_path: Path) -> None:
+    reps = pd.DataFrame({"rep_id": ["A", "B"], "x": [0.0, 22.0], "y": 0.0})
+    rules = {**even(0.9), "locks": {"column": "lock"}}
+    planning = problem(
+        EIGHT, rules, reps=reps, pairs=list(pairwise("abcdefgh")), lock=["A", "", "", "B", "", "", "", "A"]
+    )
+    plan = solve(planning)
+    assert plan.status == "infeasible"
+    assert "a and h are locked to A" in rules_of(plan)
+    assert "d is locked to B" in rules_of(plan)
+    assert plan.conflict is not None
+    assert "unlock accounts ([locks]): without any lock there is a plan" in plan.conflict["relaxations"]
+    assert audited(planning, plan, tmp_path) == set()
+
+
 def test_limits_that_clash_without_connection_are_told_as_for_rep_homes(tmp_path: Path) -> None:
     reps = pd.DataFrame({"rep_id": ["A", "B"], "x": [0.5, 10.5], "y": 0.0, "room": [2.0, 1.0]})
     rules = {"balance": [{"measure": "count", "max": "room"}]}
