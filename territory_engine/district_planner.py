@@ -15,6 +15,7 @@ from solvers.result import relative_gap
 from territory_engine.district_model import build_district_model, travel_matrix
 from territory_engine.errors import NoPlanError
 from territory_engine.model import Model
+from territory_engine.no_plan import nothing_found
 from territory_engine.plan import Plan
 from territory_engine.plan_tables import (
     assignments_table,
@@ -62,18 +63,8 @@ def solve_districts(
 
         return infeasible_plan(planning, model, result)
     if result.assignment is None or result.centres is None:
-        raise NoPlanError(_nothing_found(planning, result))
+        raise NoPlanError(nothing_found(planning, result.termination))
     return _plan(planning, model, result)
-
-
-def _nothing_found(planning: PlanningProblem, result: Districts) -> str:
-    if result.termination == "interrupted":
-        return "interrupted before any plan was found that keeps every rule"
-    connected = " in territories of one piece" if planning.units is not None else ""
-    return (
-        f"no plan that keeps every rule{connected} was found in {planning.config.solve.time_limit_s:g} s, and none was"
-        " proved impossible. Remedy: a longer [solve] time_limit_s, or looser limits (start with the tightest tolerance)"
-    )
 
 
 def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) -> Plan:
