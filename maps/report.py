@@ -309,8 +309,8 @@ def _prices(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
     return {
         "rows": rows,
         "more": counted(len(tight) - len(rows), "more price") if len(tight) > len(rows) else "",
-        "clear": counted(len(prices) - len(tight), "more limit") if len(prices) > len(tight) else "",
-        "one_clear": len(prices) == len(tight) + 1,
+        "unreached": counted(len(prices) - len(tight), "more limit") if len(prices) > len(tight) else "",
+        "one_unreached": len(prices) == len(tight) + 1,
         "one_more": len(tight) == len(rows) + 1,
         "conditions": price_conditions(problem),
         "targets": any(p.side == "target" for p in prices),

@@ -184,7 +184,8 @@ def _reasons(
         names=planning.territory_ids.to_numpy(object),
         place="centre" if planning.config.territories.centers == "free" else "rep",
         travel_to=lambda territory: _travel_to(planning, model, centres, territory),
-        together="with its group of {}" if planning.units is None else "with all {} accounts of its geographic unit",
+        together="with its group of {0}" if planning.units is None else "with all {0} accounts of unit {1}",
+        units=None if planning.units is None else planning.units.ids.to_numpy(object),
         graph=design_problem.graph,
     )
     return assignment_reasons(planning, at_centres, assignment, prices, travel, service)

@@ -130,6 +130,15 @@ def readable_amount(price: float) -> float:
     return amount
 
 
+def noun(measure: str, value: float | None = None) -> str:
+    """Return what follows a figure of a measure: ``"visits"``, ``"visits (2022)"``, ``"of revenue"``, ``"account"``."""
+    word, year = _YEAR.fullmatch(measure_label(measure)).groups()  # type: ignore[union-attr]  # it matches any text
+    plural = word.endswith("s") and not word.endswith("ss")
+    if value == 1 and plural:
+        word = word[:-1]
+    return f"{'' if plural else 'of '}{word}{f' ({year})' if year else ''}"
+
+
 def measure_label(measure: str) -> str:
     """Return a measure as a reader sees it: spaces for underscores, and ``"accounts"`` for ``"count"``."""
     return "accounts" if measure == "count" else measure.replace("_", " ").strip() or measure

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun, origin
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names, origin
 from territory_engine.infeasibility.explanation import Explanation
-from territory_engine.wording import distance_unit
+from territory_engine.wording import distance_unit, noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names
 from territory_engine.infeasibility.explanation import Explanation, Misfit
-from territory_engine.wording import distance_unit
+from territory_engine.wording import distance_unit, noun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

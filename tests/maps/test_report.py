@@ -68,6 +68,7 @@ def test_prices_are_told_in_words_with_their_unit(midwest, build_plan):
     text = words(report_page(midwest, at_its_limit(midwest, build_plan(midwest))))
     assert "Room for one more visit at R1 would save 0.80 km-visits." in text
     assert "what one more unit of room would save if accounts could be divided." in text
+    assert "stays clear" not in text
     assert "Prices are marginal" in text
 
 
@@ -83,19 +84,23 @@ def test_limits_are_shown_so_that_a_load_of_that_size_keeps_them(midwest, build_
 
 
 def test_a_price_of_a_limit_that_the_plan_does_not_reach_is_no_promise(midwest, build_plan):
-    plan = build_plan(midwest)
+    prices = {"visits": {"R1": {"upper": 0.8}, "R2": {"upper": 0.5}}}
+    plan = at_its_limit(midwest, build_plan(midwest, prices=prices), "R2")
     assert abs(plan.territories["visits"].iloc[0] - midwest.balance_rules()[0].upper[0]) > 10
     text = words(report_page(midwest, plan))
+    assert "would save 0.50" in text
     assert "would save 0.80" not in text
-    (price,) = price_list(midwest, plan)
-    assert not price.tight
+    assert "1 more limit has a price too, but this plan stays clear of it: see plan.xlsx." in text
+    price = price_list(midwest, plan)[0]
+    assert (price.rep_id, price.tight) == ("R1", False)
     assert "The plan stays clear of this limit" in price.sentence
 
 
-def at_its_limit(problem, plan):
-    """The plan with the first territory's load at its upper limit."""
+def at_its_limit(problem, plan, territory_id="R1"):
+    """The plan with one territory's load at its upper limit."""
     territories = plan.territories.assign(visits=plan.territories["visits"].astype(float))
-    territories.loc["R1", "visits"] = problem.balance_rules()[0].upper[0]
+    place = problem.territory_ids.get_loc(territory_id)
+    territories.loc[territory_id, "visits"] = problem.balance_rules()[0].upper[place]
     return dataclasses.replace(plan, territories=territories)
 
 

@@ -246,6 +246,16 @@ def test_accounts_of_one_unit_stay_together_and_empty_units_are_assigned(tmp_pat
     assert audited(planning, plan, tmp_path) == set()
 
 
+def test_reasons_name_the_unit_that_moves_as_a_whole() -> None:
+    chain = list(pairwise("pqrs"))
+    planning = problem(EIGHT, free(2, **even(0.5), unit_id="u"), pairs=chain, u=list("ppqqrrss"))
+    reasons = solve(planning).assignments["reason"]
+    assert [
+        reason.endswith(f"(with all 2 accounts of unit {unit})")
+        for unit, reason in zip("ppqqrrss", reasons, strict=True)
+    ] == [True] * 8
+
+
 def test_limits_of_several_measures_hold_at_once(tmp_path: Path) -> None:
     rules = free(2, balance=[{"measure": "count", "tolerance": 0.25}, {"measure": "visits", "max": 14.0}])
     planning = problem(EIGHT, rules, visits=[5, 5, 5, 1, 1, 1, 1, 1])
