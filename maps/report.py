@@ -11,8 +11,8 @@ import numpy as np
 from maps.charts import MOST_BARS, Bar, load_chart, travel_chart
 from maps.page import templates
 from scenarios.alignment import score_alignment
+from territory_engine.grammar import counted
 from territory_engine.wording import (
-    counted,
     distance_unit,
     each,
     limit_text,

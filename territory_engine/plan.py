@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from territory_engine.wording import counted, left_out
+from territory_engine.grammar import counted, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -191,6 +191,14 @@ class Plan:
 
     def __str__(self) -> str:
         return self.summary()
+
+
+def left_out(plan: Plan) -> str:
+    """Say which rules the bound leaves out, as a sentence and a space; nothing where it covers all of them."""
+    rules = plan.proof.get("leaves_out") or []
+    if not rules or plan.status != "feasible":
+        return ""
+    return f"That bound leaves out {listed(rules)}: the plan may be closer to the best than it shows. "
 
 
 def empty_assignments() -> pd.DataFrame:

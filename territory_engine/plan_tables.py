@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.wording import counted
+from territory_engine.grammar import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from territory_engine.grammar import counted
+from territory_engine.plan import left_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,18 +30,6 @@ def number(value: float | None) -> str:
     decimals = 0 if size >= 100 or size == round(size) else 1 if size >= 10 else 2 if size >= 0.1 else 4
     text = f"{value:,.{decimals}f}"
     return text.replace("-", "−") if text.strip("-0.,") else "0"
-
-
-def counted(amount: int, noun: str, plural: str | None = None) -> str:
-    """Return a number of things in words: ``"1 account"``, ``"2,000 accounts"``, ``"1 territory"``."""
-    if plural is None:
-        plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{amount:,} {noun if amount == 1 else plural}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list in a sentence: ``"locks, eligibility and connection"``."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def limit_text(value: float, side: str, *, whole: bool) -> str:
@@ -193,14 +183,6 @@ def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
         f"No plan that keeps these rules can {less} less than {number(plan.lower_bound)} {unit}, proved by {how}; "
         f"this one {verb} {number(plan.objective)}, {percent(above)} more. {left_out(plan)}{check}"
     )
-
-
-def left_out(plan: Plan) -> str:
-    """Say which rules the bound leaves out, as a sentence and a space; nothing where it covers all of them."""
-    rules = plan.proof.get("leaves_out") or []
-    if not rules or plan.status != "feasible":
-        return ""
-    return f"That bound leaves out {listed(rules)}: the plan may be closer to the best than it shows. "
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pandas as pd
 import xlsxwriter
 
 from territory_engine import __version__
+from territory_engine.grammar import counted
 from territory_engine.wording import (
-    counted,
     distance_unit,
     measure_label,
     objective_unit,
@@ -228,7 +228,15 @@ def _prices(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     names = dict(zip(reps, _rep_names(problem, reps), strict=True))
     words = {"upper": "at most", "lower": "at least", "target": "target"}
     rows: list[tuple[Any, ...]] = [
-        (measure_label(p.measure), p.rep_id, words[p.side], p.limit, p.price, p.saving, p.sentence)
+        (
+            measure_label(p.measure),
+            p.rep_id,
+            words[p.side],
+            p.limit,
+            p.price,
+            p.saving if p.tight else math.nan,
+            p.sentence,
+        )
         for p in price_list(problem, plan)
     ]
     priced = {row[:3] for row in rows}

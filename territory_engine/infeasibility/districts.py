@@ -23,12 +23,13 @@ from solvers.result import SolveResult
 from solvers.whole import tightened
 from territory_engine import __version__
 from territory_engine.config import Groups
+from territory_engine.grammar import counted
 from territory_engine.infeasibility.conflict_wording import exactly, figures, names
 from territory_engine.infeasibility.conflicts import describe_conflict
 from territory_engine.model import build_model
 from territory_engine.plan import Plan, empty_assignments, empty_territories
 from territory_engine.plan_tables import named_prices
-from territory_engine.wording import counted, distance_unit, limit_text, measure_label, noun
+from territory_engine.wording import distance_unit, limit_text, measure_label, noun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

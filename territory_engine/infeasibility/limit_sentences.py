@@ -174,7 +174,12 @@ def _explain_lower(
             if rule.measure == "count"
             else f"{_subject(rule.measure)}: all accounts together have {a}"
         )
-        sentence = f"{have}; the lower limits of all {len(reps)} reps add up to {b}{note}"
+        lowest = (
+            f"the lower limit of {who[0]} is"
+            if len(reps) == 1
+            else f"the lower limits of all {len(reps)} reps add up to"
+        )
+        sentence = f"{have}; {lowest} {b}{note}"
         rows = rows[:0]
     else:
         subject, limits = ("it", "its lower limit is") if one else ("they", "their lower limits add up to")

@@ -14,6 +14,7 @@ import pandas as pd
 from territory_engine.config import Config, load_config
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
+from territory_engine.grammar import counted
 from territory_engine.problem import PlanningProblem, Source
 from territory_engine.reading.columns import (
     ACCOUNT_ALIASES,
@@ -31,7 +32,6 @@ from territory_engine.reading.travel_table import check_travel_table, match_trav
 from territory_engine.reading.unit_rules import check_unit_rules
 from territory_engine.reading.units import note_empty_units, places_of, units_of
 from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
-from territory_engine.wording import counted
 
 if TYPE_CHECKING:
     import geopandas as gpd

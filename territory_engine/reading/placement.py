@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet
 from territory_engine.reading.location import country_code, locator_for, registered_countries
-from territory_engine.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,6 +13,7 @@ from territory_engine.geography.layer import UnitLayer, canonical_pairs, joined_
 from territory_engine.geography.membership import NEAR_KM, central_places, distances_km, locate
 from territory_engine.geography.polygons import repaired_polygons, some_of
 from territory_engine.geography.touching import INEXACT_FRACTION, touching_pairs
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import find_column, missing_column, number_text
 from territory_engine.reading.units import (
     UNIT_ID,
@@ -26,7 +27,6 @@ from territory_engine.reading.units import (
     unit_texts,
     weights_of,
 )
-from territory_engine.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.errors import Finding
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet
 from territory_engine.reading.identifiers import match_ids
 from territory_engine.reading.numeric import read_numbers
 from territory_engine.reading.validation import flag_unknown
-from territory_engine.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

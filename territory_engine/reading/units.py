@@ -11,9 +11,9 @@ import pandas as pd
 from territory_engine.errors import Finding
 from territory_engine.geography.layer import UnitLayer, canonical_pairs, components_of, joined_frame
 from territory_engine.geography.membership import central_places, mean_of_neighbours
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_column, is_blank
 from territory_engine.reading.identifiers import match_ids, mends_of
-from territory_engine.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

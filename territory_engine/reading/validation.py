@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.errors import ConfigError, Finding, InputError
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_column, is_blank
 from territory_engine.reading.identifiers import check_control_characters, check_ids, match_ids, mends_of, record_key
-from territory_engine.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from territory_engine.wording import counted, limit_text, measure_label, number, percent, quantity
+from territory_engine.grammar import counted
+from territory_engine.wording import limit_text, measure_label, number, percent, quantity
 
 
 @pytest.mark.parametrize(
