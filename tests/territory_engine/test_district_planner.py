@@ -321,11 +321,13 @@ def rules_of(plan: Plan) -> list[str]:
 def test_sums_that_do_not_fit_are_told_as_sums(
     limits: dict[str, float], rule: str, relaxation: str, tmp_path: Path
 ) -> None:
-    planning = problem(FOUR, free(3, balance=[{"measure": "count", **limits}]))
+    reps = pd.DataFrame({"rep_id": ["A", "B", "C"]})
+    planning = problem(FOUR, free(3, balance=[{"measure": "count", **limits}]), reps=reps)
     plan = solve(planning)
     assert rules_of(plan) == [rule]
     assert plan.conflict is not None
     assert plan.conflict["relaxations"] == [relaxation]
+    assert audited(planning, plan, tmp_path) == set()
 
 
 def test_travel_alone_can_be_impossible_without_any_limit_on_loads(tmp_path: Path) -> None:

@@ -456,6 +456,12 @@ def test_places_for_centres_are_counted_as_what_they_are() -> None:
         loaded(free(3, **POLYGONS), accounts(fips=["01001", "01001", "01003", "01003"]), units=layer())
 
 
+def test_hundreds_of_measures_are_read_without_a_warning() -> None:
+    many = {f"m{i}": [1.0, 2.0, 3.0, 4.0] for i in range(150)}
+    problem = loaded(free(balance=[{"measure": name, "tolerance": 0.9} for name in many]), accounts(**many))
+    assert len(problem.measures) == 150
+
+
 def test_the_accounts_may_call_their_units_column_otherwise() -> None:
     config = free(**POLYGONS, data={"accounts": "a.csv", "columns": {"accounts": {"unit_id": "STCNTYBR"}}})
     problem = loaded(config, accounts(STCNTYBR=["01003", "01003", "01001", "01007"]), units=layer())
