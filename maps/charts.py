@@ -136,7 +136,7 @@ def _ranked(bars: Sequence[Bar], title: str) -> Markup:
         for v in _marks(low, high)
     ]
     parts.append(
-        f'<text x="{left}" y="{height - 4}">{len(shares)} territories, from the least to the most loaded for their share</text>'
+        f'<text x="{left}" y="{height - 4}">{len(shares):,} territories, from the least to the most loaded for their share</text>'
     )
     return _svg("".join(parts), height, title)
 

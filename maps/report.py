@@ -11,13 +11,17 @@ import numpy as np
 from maps.charts import MOST_BARS, Bar, load_chart, travel_chart
 from maps.page import templates
 from scenarios.alignment import score_alignment
+from territory_engine.grammar import counted
 from territory_engine.wording import (
     distance_unit,
     each,
+    limit_text,
+    loads_are_whole,
     measure_label,
     number,
     objective_unit,
     percent,
+    price_conditions,
     price_list,
     proof_sentence,
     readable_amount,
@@ -62,7 +66,7 @@ def report_page(problem: PlanningProblem, plan: Plan) -> str:
     before = _before(problem)
     feasible = plan.objective is not None
     context: dict[str, Any] = {
-        "title": f"{len(problem.territory_ids)} sales territories",
+        "title": counted(len(problem.territory_ids), "sales territory"),
         "subtitle": size_in_words(problem),
         "status": plan.status,
         "proof": proof_sentence(problem, plan).split("`"),
@@ -70,6 +74,7 @@ def report_page(problem: PlanningProblem, plan: Plan) -> str:
         "seconds": number(plan.solve_seconds),
         "seed": plan.seed,
         "notices": list(dict.fromkeys([*plan.notices, *problem.notices])),
+        "foreign_owners": counted(before.unknown_owner, "account belongs", "accounts belong") if before else "",
         "sources": problem.sources,
         "rules": rule_sentences(problem),
         "conflict": plan.conflict or {},
@@ -97,8 +102,8 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
             share = f"its share by {entry.share}" if entry.share else "an equal share"
             parts.append(f"every territory within ±{percent(entry.tolerance)} of {share}")
         parts += [
-            f"at {word} {number(v) if isinstance(v, float | int) else v}"
-            for word, v in (("least", entry.min), ("most", entry.max))
+            f"at {word} {_limit_words(v, side)}"
+            for word, side, v in (("least", "lower", entry.min), ("most", "upper", entry.max))
             if v is not None
         ]
         if parts:
@@ -123,12 +128,22 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
     if config.contiguity:
         found.append("Every territory is in one piece.")
     if config.territories.centers == "free":
-        found.append("Territories may be centred at any account's place.")
+        found.append(f"Territories may be centred at {_where_centres_may_be(problem)}.")
     if config.disruption and config.disruption.max_moved is not None:
         found.append(
             f"At most {percent(config.disruption.max_moved)} of {measure_label(config.disruption.measure)} changes hands."
         )
     return found
+
+
+def _limit_words(limit: float | str, side: str) -> str:
+    return f"the rep's “{limit}”" if isinstance(limit, str) else limit_text(limit, side, whole=False)
+
+
+def _where_centres_may_be(problem: PlanningProblem) -> str:
+    if problem.travel_table is not None:
+        return "any center_id of the travel table"
+    return "any account's place" if problem.units is None else "any unit's place, if it has accounts"
 
 
 def _before(problem: PlanningProblem) -> AlignmentScore | None:
@@ -144,7 +159,7 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, str]]:
     """Label, value and a note each."""
     travel = plan.assignments["travel"].to_numpy(np.float64)
     total = plan.objective_terms.get("travel", plan.objective or 0.0)
-    found = [(f"Travel, {objective_unit(problem)}", number(total), f"{len(plan.territories):,} territories")]
+    found = [(f"Travel, {objective_unit(problem)}", number(total), counted(len(plan.territories), "territory"))]
     if np.isfinite(travel).any():
         finite = travel[np.isfinite(travel)]
         found.append(
@@ -279,17 +294,27 @@ def _travel_section(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
 
 def _prices(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:
     prices = price_list(problem, plan)
+    tight = [p for p in prices if p.tight]
+    whole = {m: loads_are_whole(problem, m) for m in {p.measure for p in tight}}
     rows = [
         {
             "sentence": p.sentence,
-            "limit": number(p.limit),
+            "limit": number(p.limit) if p.side == "target" else limit_text(p.limit, p.side, whole=whole[p.measure]),
             "saving": number(p.saving),
             "side": {"upper": "at most", "lower": "at least", "target": "target"}[p.side],
             "measure": measure_label(p.measure),
         }
-        for p in prices[:_MOST_PRICES]
+        for p in tight[:_MOST_PRICES]
     ]
-    return {"rows": rows, "more": len(prices) - len(rows), "targets": any(p.side == "target" for p in prices)}
+    return {
+        "rows": rows,
+        "more": counted(len(tight) - len(rows), "more price") if len(tight) > len(rows) else "",
+        "unreached": counted(len(prices) - len(tight), "more limit") if len(prices) > len(tight) else "",
+        "one_unreached": len(prices) == len(tight) + 1,
+        "one_more": len(tight) == len(rows) + 1,
+        "conditions": price_conditions(problem),
+        "targets": any(p.side == "target" for p in prices),
+    }
 
 
 def _table(problem: PlanningProblem, plan: Plan) -> dict[str, Any]:

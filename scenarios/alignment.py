@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from territory_engine.wording import measure_label, number
+from territory_engine.wording import limit_text, measure_label, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +40,8 @@ class BrokenLimit:
     def __str__(self) -> str:
         what = measure_label(self.measure)
         if self.load > self.upper:
-            return f"{self.rep_id} has {number(self.load)} {what}; its limit is {number(self.upper)}"
-        return f"{self.rep_id} has {number(self.load)} {what}; it needs at least {number(self.lower)}"
+            return f"{self.rep_id} has {number(self.load)} {what}; its limit is {limit_text(self.upper, 'upper', whole=False)}"
+        return f"{self.rep_id} has {number(self.load)} {what}; it needs at least {limit_text(self.lower, 'lower', whole=False)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from solvers.result import relative_gap
 from territory_engine.district_model import build_district_model, travel_matrix
 from territory_engine.errors import NoPlanError
 from territory_engine.model import Model
+from territory_engine.no_plan import nothing_found
 from territory_engine.plan import CENTRE_ID, CENTRE_PLACES, Plan
 from territory_engine.plan_tables import (
     assignments_table,
@@ -25,6 +26,7 @@ from territory_engine.plan_tables import (
 )
 from territory_engine.reasons import Service, assignment_reasons
 from territory_engine.travel import haversine_km
+from territory_engine.wording import measure_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,18 +63,8 @@ def solve_districts(
 
         return infeasible_plan(planning, model, result)
     if result.assignment is None or result.centres is None:
-        raise NoPlanError(_nothing_found(planning, result))
+        raise NoPlanError(nothing_found(planning, result.termination))
     return _plan(planning, model, result)
-
-
-def _nothing_found(planning: PlanningProblem, result: Districts) -> str:
-    if result.termination == "interrupted":
-        return "interrupted before any plan was found that keeps every rule"
-    connected = " in territories of one piece" if planning.units is not None else ""
-    return (
-        f"no plan that keeps every rule{connected} was found in {planning.config.solve.time_limit_s:g} s, and none was"
-        " proved impossible. Remedy: a longer [solve] time_limit_s, or looser limits (start with the tightest tolerance)"
-    )
 
 
 def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) -> Plan:
@@ -192,7 +184,8 @@ def _reasons(
         names=planning.territory_ids.to_numpy(object),
         place="centre" if planning.config.territories.centers == "free" else "rep",
         travel_to=lambda territory: _travel_to(planning, model, centres, territory),
-        together="with its group of {}" if planning.units is None else "with all {} accounts of its geographic unit",
+        together="with its group of {0}" if planning.units is None else "with all {0} accounts of unit {1}",
+        units=None if planning.units is None else planning.units.ids.to_numpy(object),
         graph=design_problem.graph,
     )
     return assignment_reasons(planning, at_centres, assignment, prices, travel, service)
@@ -236,6 +229,35 @@ def _multipliers(planning: PlanningProblem, model: DistrictModel, result: Distri
 def _named_proof(model: DistrictModel, result: Districts) -> dict[str, Any]:
     """Return the proof with measures by name; ``measure`` is the one whose limits the multipliers rest on."""
     proof = named_proof(model.rules, result.proof)
+    outside = _left_out(model, proof)
     if "measure" in proof and proof["measure"] is not None:
         proof["measure"] = model.rules[proof["measure"]].measure
-    return proof
+    return {**proof, "leaves_out": outside} if outside else proof
+
+
+def _left_out(model: DistrictModel, proof: dict[str, Any]) -> list[str]:
+    """Return the rules that the bound does not ask for, in words; none where a search proved it."""
+    problem = model.problem
+    if proof.get("kind") == "search":
+        return []
+    left = ["connection"] if problem.graph is not None else []
+    if not proof.get("whole_units"):
+        left.append(f"whole {'accounts' if problem.graph is None else 'units'}")
+    if problem.centres is not None:
+        return left
+    used = proof.get("measure")
+    limited = np.isfinite(problem.lower) | np.isfinite(problem.upper)
+    left += [
+        f"the limits on {measure_label(rule.measure)}"
+        for k, rule in enumerate(model.rules)
+        if k != used and limited[k].any()
+    ]
+    if used is not None and any(np.any(side[used] != side[used, 0]) for side in (problem.lower, problem.upper)):
+        left.append(f"that limits on {measure_label(model.rules[used].measure)} differ")
+    if np.any(problem.fixed >= 0):
+        left.append("locks")
+    if not problem.class_allowed.all():
+        left.append("eligibility")
+    if np.any(problem.target_weight > 0):
+        left.append("soft targets")
+    return left

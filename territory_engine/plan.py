@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from territory_engine.grammar import counted, listed
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -73,7 +75,8 @@ class Plan:
         ``{measure: {rep_id: {"upper": λ⁺, "lower": λ⁻, "target": π}}}``: objective units per unit of the measure; zeros
         left out. π may be negative, and is between −w and w for a target weight of w. When infeasible, the prices that prove it.
     proof : dict
-        ``{"kind": "prices"}`` or ``{"kind": "search", "solver": …, "version": …, "parameters": {…}}``.
+        ``{"kind": "prices"}`` or ``{"kind": "search", "solver": …, "version": …, "parameters": {…}}``. ``leaves_out``
+        lists the rules that the bound of a territory design does not ask for.
     termination : str
         Why the search ended: ``"gap"``, ``"optimal"``, ``"stalled"``, ``"time_limit"``, ``"rounds"``,
         ``"interrupted"``, ``"infeasible"``.
@@ -84,6 +87,7 @@ class Plan:
         When infeasible: ``rules`` (list of sentences), ``relaxations`` (list of sentences, cheapest first),
         ``accounts`` (account_ids concerned), ``certificate`` (a number > 0 that the prices prove).
     notices : tuple of str
+        What the planner should know about the search. What there is to know about the data is in ``problem.notices``.
     bound_at_centers : float or None
         Where centres were chosen: what ``prices`` prove for these very centres. It is no bound over other centres.
     units : DataFrame or None, index ``unit_id``
@@ -185,19 +189,26 @@ class Plan:
         """Return what a planner wants to know first, as plain text of at most some thirty lines.
 
         Status and gap in words, size, objective and bound, the worst deviation of each measure, the territories
-        (worst deviation first), why the search ended, and how many notices there are to read.
+        (worst deviation first), why the search ended, and the plan's notices. Those about the data are the problem's.
         """
         lines = _infeasible_lines(self) if self.status == "infeasible" else _plan_lines(self)
-        rounds = f"{self.rounds:,} round{'s' * (self.rounds != 1)} of improvement"
+        rounds = counted(self.rounds, "round of improvement", "rounds of improvement")
         lines.append(
             f"The search took {self.solve_seconds:.1f} s and {rounds}; it ended because {_ENDINGS.get(self.termination, self.termination)}."
         )
-        if self.notices:
-            lines.append(f"{len(self.notices)} notice{'s' * (len(self.notices) != 1)} about the data.")
+        lines += [f"Note: {notice}." for notice in self.notices]
         return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.summary()
+
+
+def left_out(plan: Plan) -> str:
+    """Say which rules the bound leaves out, as a sentence and a space; nothing where it covers all of them."""
+    rules = plan.proof.get("leaves_out") or []
+    if not rules or plan.status != "feasible":
+        return ""
+    return f"That bound leaves out {listed(rules)}: the plan may be closer to the best than it shows. "
 
 
 def empty_assignments() -> pd.DataFrame:
@@ -239,20 +250,34 @@ def _percent(fraction: float | None, *, sign: bool = False) -> str:
     return f"{100 * fraction:{'+' if sign else ''}.{digits}f} %"
 
 
+def _proved(plan: Plan) -> str:
+    """Return how much cheaper a plan could be at most; the gap is relative to this plan, not to the best one."""
+    if plan.lower_bound is None or plan.objective is None or plan.lower_bound <= 0 < plan.objective:
+        return "nothing is proved about how much better a plan could be"
+    return f"no plan can cost less than {_at_least(plan.lower_bound)}, {_percent(plan.gap)} below this one"
+
+
+def _at_least(bound: float | None) -> str:
+    """Return a bound as text that is not above it; a dash where there is none."""
+    if bound is None or math.isnan(bound):
+        return "–"
+    return f"{math.floor(bound):,}" if abs(bound) >= 1000 else f"{bound:,.4g}"
+
+
 def _plan_lines(plan: Plan) -> list[str]:
     proof = "a search" if plan.proof.get("kind") == "search" else "the stored prices"
     if plan.status == "optimal":
         headline = "Optimal: no plan that keeps these rules is better."
     else:
-        headline = (
-            f"Feasible: every rule holds, and the plan is proved within {_percent(plan.gap)} of the best possible."
-        )
+        headline = f"Feasible: every rule holds; {_proved(plan)}."
     lines = [
         headline,
-        f"{len(plan.assignments):,} accounts in {len(plan.territories):,} territories.",
-        f"Objective {_number(plan.objective)}; lower bound {_number(plan.lower_bound)}, proved by {proof};"
+        f"{counted(len(plan.assignments), 'account')} in {counted(len(plan.territories), 'territory')}.",
+        f"Objective {_number(plan.objective)}; lower bound {_at_least(plan.lower_bound)}, proved by {proof};"
         f" gap {_percent(plan.gap)}.",
     ]
+    if outside := left_out(plan).strip():
+        lines.append(outside)
     if "balance" in plan.objective_terms:
         parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "disruption"}
         told = (f"{_number(value)} for {parts.get(term, term)}" for term, value in plan.objective_terms.items())
@@ -264,7 +289,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     ]
     moved = int(plan.assignments["moved"].sum())
     if moved:
-        lines.append(f"{moved:,} account{'s change' if moved > 1 else ' changes'} hands.")
+        lines.append(f"{counted(moved, 'account changes', 'accounts change')} hands.")
     return [*lines, "", *_territory_table(plan), ""]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.grammar import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -139,6 +141,6 @@ def clock_notice(termination: str, time_limit_s: float, rounds: int) -> tuple[st
     if termination != "time_limit":
         return ()
     return (
-        f"the time limit of {time_limit_s:g} s ended the search after {rounds} rounds:"
+        f"the time limit of {time_limit_s:g} s ended the search after {counted(rounds, 'round')}:"
         f" [solve] rounds = {rounds} with a longer time limit gives this plan again on any machine",
     )

@@ -14,6 +14,7 @@ from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
 from territory_engine.infeasibility.conflicts import describe_conflict
 from territory_engine.model import build_model
+from territory_engine.no_plan import nothing_found
 from territory_engine.plan import Plan, empty_assignments, empty_territories
 from territory_engine.plan_tables import (
     assignments_table,
@@ -73,17 +74,8 @@ def solve(
     if result.status == "infeasible":
         return _infeasible_plan(problem, model, result)
     if result.assignment is None:
-        raise NoPlanError(_nothing_found(problem, result))
+        raise NoPlanError(nothing_found(problem, result.termination))
     return _plan(problem, model, result)
-
-
-def _nothing_found(problem: PlanningProblem, result: SolveResult) -> str:
-    if result.termination == "interrupted":
-        return "interrupted before any plan was found that keeps every rule"
-    return (
-        f"no plan that keeps every rule was found in {problem.config.solve.time_limit_s:g} s, and none was proved"
-        " impossible. Remedy: a longer [solve] time_limit_s, or looser limits (start with the tightest tolerance)"
-    )
 
 
 def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:

@@ -56,11 +56,12 @@ def check_destination(out: str | Path, *, replace: bool = False) -> None:
     ------
     PlanDirectoryError
         `out` exists and `replace` is False; or it is a symbolic link, a file, or a folder that holds something other
-        than a plan; or its parent is not a folder.
+        than a plan; or its parent is not a folder; or the file system does not take its name.
     """
     target = Path(out).absolute()
     if target.name in {"", ".."}:
         raise PlanDirectoryError(f"{out}: not a name for a plan directory. Remedy: give a folder of its own")
+    _check_name(out, target)
     if target.is_symlink():
         raise PlanDirectoryError(
             f"{out}: a symbolic link, which is never followed. Remedy: give the folder it points to, or remove it"
@@ -86,6 +87,23 @@ def check_destination(out: str | Path, *, replace: bool = False) -> None:
             f" {', '.join(foreign[:5])}{' and more' if len(foreign) > 5 else ''}."
             " Remedy: move that elsewhere, or give another destination"
         )
+
+
+def _check_name(out: str | Path, target: Path) -> None:
+    """Refuse a name that the file system does not take, also when it is longer by what the unfinished plan is called."""
+    for path in (target, _temporary(target, "0" * 12)):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise PlanDirectoryError(
+                f"{out}: cannot be the name of a plan directory: {error.strerror}. Remedy: give another destination"
+            ) from error
+
+
+def _temporary(target: Path, token: str) -> Path:
+    return target.parent / f".{target.name}.{token}.partial"
 
 
 @contextmanager
@@ -115,7 +133,7 @@ def publishing(out: str | Path, replace: bool = False) -> Iterator[Path]:
     """
     check_destination(out, replace=replace)
     target = Path(out).absolute()
-    temporary = target.parent / f".{target.name}.{secrets.token_hex(6)}.partial"
+    temporary = _temporary(target, secrets.token_hex(6))
     created = [parent for parent in target.parents if not parent.exists()]
     try:
         try:

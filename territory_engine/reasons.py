@@ -16,7 +16,7 @@ import numpy as np
 
 from solvers.bounds import Prices, cheapest
 from territory_engine.travel import travel_to
-from territory_engine.wording import distance_unit, each, measure_label, number, objective_unit, readable_amount
+from territory_engine.wording import distance_unit, each, limit_text, noun, number, objective_unit, readable_amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,9 @@ class Service:
     travel_to : callable
         From a territory per account, shape ``(n_accounts,)``, to the travel of each account, NaN where unknown.
     together : str
-        How to say that an account goes with others, with a place for their number.
+        How to say that an account goes with others, with places for their number and, where there are, the unit's name.
+    units : ndarray of object, shape (n_units,), or None
+        Names of geographic units.
     graph : Graph or None
         Which units touch, where territories have to be in one piece.
     """
@@ -47,7 +49,8 @@ class Service:
     names: NDArray[np.object_]
     place: str
     travel_to: Callable[[NDArray[np.int64]], NDArray[np.float64]]
-    together: str = "with its group of {}"
+    together: str = "with its group of {0}"
+    units: NDArray[np.object_] | None = None
     graph: Graph | None = None
 
 
@@ -100,17 +103,22 @@ def assignment_reasons(
     described = np.flatnonzero(~only & (model.fixed < 0) & ~is_nearest)
     nearer_travel = _travel_to_units(service, model, near)
     own_travel = _first_member(model, travel)
+    fullness = _fullness(model, assignment, prices) if len(described) else {}
     for i in described:
         a, b = names[near[i]], names[assignment[i]]
         saved = cost[i] - least_cost[i, 0]
         closer = own_travel[i] - nearer_travel[i]
-        lead = f"{a} is {number(closer)} {distance} nearer" if np.isfinite(closer) and closer > 0 else f"{a} costs less"
+        lead = (
+            f"{a} is {number(closer)} {distance} nearer"
+            if np.isfinite(closer) and closer > 0
+            else f"{a} would travel less"
+        )
         lead += f" (saves {number(saved)} {unit_text})"
-        dearer, why = _priced_difference(names, model, prices, int(i), int(near[i]), int(assignment[i]))
+        dearer, why = _priced_difference(names, model, prices, fullness, int(i), int(near[i]), int(assignment[i]))
         if is_favourite[i] and abs(saved - dearer) <= 1e-3 * max(1.0, abs(saved)):
             sentences[i] = f"{lead}; at the {what}' prices {a} and {b} are equally good, and {whole}"
         elif is_favourite[i]:
-            sentences[i] = f"{lead}, but room there is {number(dearer)} dearer than with {b}: {why}"
+            sentences[i] = f"{lead}, but room there is {number(dearer)} {unit_text} dearer than with {b}: {why}"
         else:
             c, loss = names[favourite[i, 0]], priced[i] - least_priced[i, 0]
             sentences[i] = (
@@ -128,7 +136,12 @@ def assignment_reasons(
     if problem.n_units < len(model.unit_of):
         size = np.bincount(model.unit_of, minlength=problem.n_units)[model.unit_of]
         reasons = np.array(
-            [f"{r} ({service.together.format(f'{s:,}')})" if s > 1 else r for r, s in zip(reasons, size, strict=True)],
+            [
+                f"{r} ({service.together.format(f'{s:,}', '' if service.units is None else service.units[u])})"
+                if s > 1
+                else r
+                for r, s, u in zip(reasons, size, model.unit_of, strict=True)
+            ],
             object,
         )
     if planning.travel_table is None:
@@ -164,19 +177,32 @@ def _priced_loads(problem: AssignmentProblem, prices: Prices, territory: NDArray
 
 
 def _priced_difference(
-    names: NDArray[np.object_], model: Model, prices: Prices, unit: int, there: int, here: int
+    names: NDArray[np.object_],
+    model: Model,
+    prices: Prices,
+    fullness: dict[tuple[int, int], str],
+    unit: int,
+    there: int,
+    here: int,
 ) -> tuple[float, str]:
-    """Return by how much a unit's load is dearer ``there`` than ``here``, and the measures that make it so."""
+    """Return by how much a unit's load is dearer ``there`` than ``here``, and the measures that make it so.
+
+    A load that a territory needs to reach its lower limit, or its target, has a negative price: it saves.
+    """
     problem = model.problem
     differences = []
     for k, rule in enumerate(model.rules):
         load_there = problem.loads[k, unit] if problem.pair_loads is None else problem.pair_loads[k, unit, there]
         load_here = problem.loads[k, unit] if problem.pair_loads is None else problem.pair_loads[k, unit, here]
         cost_there, cost_here = prices.net[k, there] * load_there, prices.net[k, here] * load_here
-        label = measure_label(rule.measure)
+        amount_told = f"{number(load_there)} {noun(rule.measure, load_there)}"
+        one = load_there == 1 or noun(rule.measure).startswith("of ")
+        costs, saves = ("costs", "saves") if one else ("cost", "save")
+        verb_there, verb_here = (saves if cost < 0 else costs for cost in (cost_there, cost_here))
+        joint = "against" if verb_there == verb_here else f"and {verb_here}"
         said = (
-            f"{number(load_there)} {label} cost {number(cost_there)} with {names[there]}"
-            f" against {number(cost_here)} with {names[here]}"
+            f"{amount_told} {verb_there} {_amount(cost_there)} with {names[there]}{fullness.get((k, there), '')}"
+            f" {joint} {_amount(cost_here)} with {names[here]}{fullness.get((k, here), '')}"
         )
         for_there, for_here = float(prices.target[k, there]), float(prices.target[k, here])
         if for_there > max(for_here, 0.0):
@@ -194,6 +220,29 @@ def _priced_difference(
     parts = [said for difference, said in differences if abs(difference) > 0.01 * weight]
     mainly = "mainly, " if len(parts) < sum(abs(difference) > 0 for difference, _ in differences) else ""
     return float(sum(difference for difference, _ in differences)), mainly + "; ".join(parts)
+
+
+def _amount(cost: float) -> str:
+    text = number(abs(cost))
+    return "nothing" if text == "0" else text
+
+
+def _fullness(model: Model, assignment: NDArray[np.int32], prices: Prices) -> dict[tuple[int, int], str]:
+    """Return where each territory stands against the limit that has a price, in brackets, by measure and territory."""
+    problem = model.problem
+    loads = problem.loads_of(assignment)
+    told = {}
+    for k in range(problem.n_measures):
+        whole = problem.pair_loads is None and bool(np.all(problem.loads[k] == np.rint(problem.loads[k])))
+        for t in range(problem.n_territories):
+            if prices.upper[k, t] > 0:
+                limit = f"at most {limit_text(float(problem.upper[k, t]), 'upper', whole=whole)}"
+            elif prices.lower[k, t] > 0:
+                limit = f"at least {limit_text(float(problem.lower[k, t]), 'lower', whole=whole)}"
+            else:
+                continue
+            told[k, t] = f" (at {number(float(loads[k, t]))} of {limit})"
+    return told
 
 
 def _first_member(model: Model, values: NDArray[np.float64]) -> NDArray[np.float64]:

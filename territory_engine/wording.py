@@ -7,10 +7,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from territory_engine.grammar import counted
+from territory_engine.plan import left_out
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
+_LIMIT_DIGITS = 7
 _YEAR = re.compile(r"(.*?)(?: (\d{4}))?", re.DOTALL)
 
 
@@ -22,6 +30,36 @@ def number(value: float | None) -> str:
     decimals = 0 if size >= 100 or size == round(size) else 1 if size >= 10 else 2 if size >= 0.1 else 4
     text = f"{value:,.{decimals}f}"
     return text.replace("-", "−") if text.strip("-0.,") else "0"
+
+
+def limit_text(value: float, side: str, *, whole: bool) -> str:
+    """Format a limit so that a load of what is shown keeps it.
+
+    Parameters
+    ----------
+    value : float
+    side : {"upper", "lower"}
+    whole : bool
+        Whether loads are whole numbers: then so is the limit as shown. Otherwise it has up to seven digits.
+    """
+    if not math.isfinite(value):
+        return "–"
+    decimals = 0
+    if not whole and value != 0:
+        decimals = min(12, max(0, _LIMIT_DIGITS - 1 - math.floor(math.log10(abs(value)))))
+    scaled = value * 10**decimals
+    slack = 1e-9 * max(1.0, abs(scaled))
+    inward = math.floor(scaled + slack) if side == "upper" else math.ceil(scaled - slack)
+    text = f"{inward / 10**decimals:,.{decimals}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+
+
+def loads_are_whole(problem: PlanningProblem, measure: str) -> bool:
+    """Whether every account's load of a measure is a whole number, whoever serves it."""
+    if problem.load_depends_on_rep(measure):
+        return False
+    values = problem.measure_values(measure)
+    return bool(np.all(values == np.rint(values)))
 
 
 def percent(fraction: float | None, *, signed: bool = False) -> str:
@@ -82,6 +120,15 @@ def readable_amount(price: float) -> float:
     return amount
 
 
+def noun(measure: str, value: float | None = None) -> str:
+    """Return what follows a figure of a measure: ``"visits"``, ``"visits (2022)"``, ``"of revenue"``, ``"account"``."""
+    word, year = _YEAR.fullmatch(measure_label(measure)).groups()  # type: ignore[union-attr]  # it matches any text
+    plural = word.endswith("s") and not word.endswith("ss")
+    if value == 1 and plural:
+        word = word[:-1]
+    return f"{'' if plural else 'of '}{word}{f' ({year})' if year else ''}"
+
+
 def measure_label(measure: str) -> str:
     """Return a measure as a reader sees it: spaces for underscores, and ``"accounts"`` for ``"count"``."""
     return "accounts" if measure == "count" else measure.replace("_", " ").strip() or measure
@@ -101,10 +148,11 @@ def territory_names(problem: PlanningProblem) -> dict[str, str]:
 
 def size_in_words(problem: PlanningProblem) -> str:
     """Return how large the problem is: ``"1,868 accounts, 12 reps"``."""
-    parts = [f"{len(problem.accounts):,} accounts"]
+    parts = [counted(len(problem.accounts), "account")]
     if problem.units is not None:
-        parts.append(f"{len(problem.units.ids):,} geographic units")
-    parts.append(f"{len(problem.reps):,} reps" if len(problem.reps) else f"{len(problem.territory_ids):,} territories")
+        parts.append(counted(len(problem.units.ids), "geographic unit"))
+    n_reps, n_territories = len(problem.reps), len(problem.territory_ids)
+    parts.append(counted(n_reps, "rep") if n_reps else counted(n_territories, "territory"))
     return ", ".join(parts)
 
 
@@ -133,7 +181,7 @@ def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
     above = (plan.objective - plan.lower_bound) / plan.lower_bound if plan.lower_bound > 0 else 0.0
     return (
         f"No plan that keeps these rules can {less} less than {number(plan.lower_bound)} {unit}, proved by {how}; "
-        f"this one {verb} {number(plan.objective)}, {percent(above)} more. {check}"
+        f"this one {verb} {number(plan.objective)}, {percent(above)} more. {left_out(plan)}{check}"
     )
 
 
@@ -153,6 +201,8 @@ class Price:
     saving : float
         Objective units saved by relaxing the limit, or moving the target, by one percent: what the price list is sorted by; NaN without a limit.
     sentence : str
+    tight : bool
+        Whether the plan's load is within one typical account, group or geographic unit of the limit; true of a target.
     """
 
     measure: str
@@ -162,20 +212,24 @@ class Price:
     price: float
     saving: float
     sentence: str
+    tight: bool = True
 
 
 def price_list(problem: PlanningProblem, plan: Plan) -> list[Price]:
-    """List what every binding limit and every soft target costs, dearest first.
+    """List what every limit with a price and every soft target costs, dearest first.
 
-    The prices are marginal: they hold for a small change of one limit, not for many at once, and measure the proved
-    bound, from which the plan is at most the gap away.
+    The prices are marginal: they hold for a small change of one limit, not for many at once. They are what the limit
+    costs the proved bound, which divides accounts (:func:`price_conditions`): a limit that the plan itself does not reach
+    may have one, and its sentence says so.
     """
     if plan.status == "infeasible":
         return []  # there the prices prove a contradiction: they are no amounts of travel
     unit = objective_unit(problem)
+    designed = _is_designed(problem)
     rules = {rule.measure: rule for rule in problem.balance_rules()}
     found: list[Price] = []
     for measure, by_rep in plan.prices.items():
+        typical = _typical_load(problem, measure) if by_rep else 0.0
         for rep_id, sides in by_rep.items():
             for side, price in _sides(sides):
                 limit = math.nan
@@ -184,14 +238,55 @@ def price_list(problem: PlanningProblem, plan: Plan) -> list[Price]:
                     rule = rules[measure]
                     limit = float({"upper": rule.upper, "lower": rule.lower, "target": rule.target}[side][place])
                 saving = abs(price * limit) / 100 if math.isfinite(limit) else math.nan
-                sentence = _price_sentence(measure, rep_id, side, price, unit)
-                found.append(Price(measure, rep_id, side, limit, abs(price), saving, sentence))
+                load = _load(plan, measure, rep_id)
+                # Where the load is not known, nothing speaks against the price.
+                tight = side == "target" or not abs(limit - load) > typical + 1e-9 * (1 + abs(limit))
+                sentence = (
+                    _price_sentence(measure, rep_id, side, price, unit, about=designed)
+                    if tight
+                    else f"The plan stays clear of this limit ({rep_id} has {number(load)}): relaxing it need not save anything."
+                )
+                found.append(Price(measure, rep_id, side, limit, abs(price), saving, sentence, tight))
     return sorted(found, key=lambda p: (-(p.saving if math.isfinite(p.saving) else 0.0), p.measure, p.rep_id, p.side))
 
 
-def _price_sentence(measure: str, rep_id: str, side: str, price: float, unit: str) -> str:
+def price_conditions(problem: PlanningProblem) -> str:
+    """Say under which conditions the prices hold: what the bound that they belong to does not ask for."""
+    whole = "geographic units" if problem.units is not None else "accounts"
+    centres = "at these centres, " if problem.centers_are_free else ""
+    pieces = " and territories need not be in one piece" if problem.units is not None else ""
+    return f"{centres}if {whole} could be divided{pieces}"
+
+
+def _is_designed(problem: PlanningProblem) -> bool:
+    return problem.centers_are_free or problem.units is not None
+
+
+def _typical_load(problem: PlanningProblem, measure: str) -> float:
+    """Return the median load of what is assigned whole: an account, a group, or a geographic unit with accounts."""
+    if problem.travel_table is not None and problem.load_depends_on_rep(measure):
+        loads: NDArray[np.float64] = problem.travel_table[measure].to_numpy(np.float64)
+    else:
+        loads = problem.measure_values(measure)
+        if problem.units is not None:
+            loads = np.bincount(problem.units.unit_of, loads).astype(np.float64)
+        elif problem.config.groups is not None:
+            group = problem.accounts[problem.config.groups.column].astype(str).to_numpy(object)
+            names, code = np.unique(group[group != ""].astype(str), return_inverse=True)
+            loads = np.concatenate([loads[group == ""], np.bincount(code, loads[group != ""], len(names))])
+    return float(np.median(loads[loads > 0])) if np.any(loads > 0) else 0.0
+
+
+def _load(plan: Plan, measure: str, rep_id: str) -> float:
+    column = "accounts" if measure == "count" and "count" not in plan.territories else measure
+    if column not in plan.territories or rep_id not in plan.territories.index:
+        return math.nan
+    return float(plan.territories[column].loc[rep_id])
+
+
+def _price_sentence(measure: str, rep_id: str, side: str, price: float, unit: str, *, about: bool) -> str:
     amount = readable_amount(price)
-    saves = f"would save {number(abs(price) * amount)} {unit}."
+    saves = f"would save {'about ' if about else ''}{number(abs(price) * amount)} {unit}."
     if side == "target":
         return f"A target of {quantity(amount, measure, 'more' if price > 0 else 'less')} for {rep_id} {saves}"
     if side == "upper":

@@ -13,7 +13,15 @@ import pandas as pd
 import xlsxwriter
 
 from territory_engine import __version__
-from territory_engine.wording import distance_unit, measure_label, objective_unit, price_list, proof_sentence
+from territory_engine.grammar import counted
+from territory_engine.wording import (
+    distance_unit,
+    measure_label,
+    objective_unit,
+    price_conditions,
+    price_list,
+    proof_sentence,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,7 +228,15 @@ def _prices(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     names = dict(zip(reps, _rep_names(problem, reps), strict=True))
     words = {"upper": "at most", "lower": "at least", "target": "target"}
     rows: list[tuple[Any, ...]] = [
-        (measure_label(p.measure), p.rep_id, words[p.side], p.limit, p.price, p.saving, p.sentence)
+        (
+            measure_label(p.measure),
+            p.rep_id,
+            words[p.side],
+            p.limit,
+            p.price,
+            p.saving if p.tight else math.nan,
+            p.sentence,
+        )
         for p in price_list(problem, plan)
     ]
     priced = {row[:3] for row in rows}
@@ -249,9 +265,11 @@ def _notes(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     conflict = plan.conflict or {}
     rows = [("Conflict", str(rule)) for rule in conflict.get("rules", ())]
     rows += [("Would resolve it", str(relaxation)) for relaxation in conflict.get("relaxations", ())]
-    rows += [("Data", notice) for notice in dict.fromkeys([*plan.notices, *problem.notices])]
-    rows += [("Input", f"{s.role}: {s.path}, {s.rows:,} rows, SHA-256 {s.sha256}") for s in problem.sources]
-    rows.append(("Prices", "Marginal: they hold for a small change of one limit and do not add up over many changes."))
+    rows += [("Search", notice) for notice in dict.fromkeys(plan.notices)]
+    rows += [("Data", notice) for notice in dict.fromkeys(problem.notices)]
+    rows += [("Input", f"{s.role}: {s.path}, {counted(s.rows, 'row')}, SHA-256 {s.sha256}") for s in problem.sources]
+    marginal = "Marginal: they hold for a small change of one limit and do not add up over many changes"
+    rows.append(("Prices", f"{marginal}. They are what more room would save {price_conditions(problem)}."))
     topics, notes = zip(*rows, strict=True)
     return [_Column("Topic", "text", 16.0, topics), _Column("Note", "text", 120.0, notes)]
 

@@ -87,7 +87,11 @@ def plan(
     from territory_engine.publishing import check_destination
 
     display = progress_display(quiet=quiet)
-    with Interruption(display.stopping) as interruption, answering(interruption=interruption, traceback=traceback):
+    remarks: list[str] = []
+    with (
+        Interruption(display.stopping) as interruption,
+        answering(interruption=interruption, traceback=traceback, remarks=remarks),
+    ):
         # Before loading and solving: nobody should wait a minute to be told that the directory exists.
         check_destination(out, replace=replace)
         with display:
@@ -95,6 +99,7 @@ def plan(
             from territory_engine.reading.loading import load
 
             problem = _with_overrides(load(config), time_limit, seed)
+            remarks += _remarks(problem, out)
             display.aim(problem.config.solve.gap)
             display.stage("starting the search")
             from territory_engine.planner import solve
@@ -102,7 +107,7 @@ def plan(
             interruption.graceful = True
             found = solve(problem, on_progress=display.solving, should_stop=lambda: interruption.requested)
             write_plan_directory(problem, found, out, replace=replace, on_stage=display.stage)
-        _tell_outcome(found, out, (*problem.notices, *found.notices), quiet=quiet)
+        _tell_outcome(found, out, problem.notices, quiet=quiet)
 
 
 def _with_overrides(problem: PlanningProblem, time_limit: float | None, seed: int | None) -> PlanningProblem:
@@ -117,6 +122,25 @@ def _with_overrides(problem: PlanningProblem, time_limit: float | None, seed: in
 _NOTICES_SHOWN = 8
 
 
+def _listed(notices: tuple[str, ...], elsewhere: str) -> list[str]:
+    more = len(notices) - _NOTICES_SHOWN
+    return [
+        *(f"- {notice}" for notice in notices[:_NOTICES_SHOWN]),
+        *([f"- and {more} more{elsewhere}"] if more > 0 else []),
+    ]
+
+
+def _remarks(problem: PlanningProblem, out: Path) -> list[str]:
+    """Return what to say after "no plan found": what was to be planned, what is known about the data, what is left."""
+    from territory_engine.wording import size_in_words
+
+    lines = [f"It was to be a plan of {size_in_words(problem)}."]
+    if problem.notices:
+        lines += ["About the data:", *_listed(problem.notices, "")]
+    lines.append(f"{out} was left as it was." if out.exists() else "Nothing was written.")
+    return lines
+
+
 def _tell_outcome(found: Plan, out: Path, notices: tuple[str, ...], *, quiet: bool) -> None:
     if found.status == "infeasible":
         tell(_infeasible_text(found, out), error=True)
@@ -125,10 +149,8 @@ def _tell_outcome(found: Plan, out: Path, notices: tuple[str, ...], *, quiet: bo
         tell(found.summary())
         if notices:
             tell("\nAbout the data:")
-            for notice in notices[:_NOTICES_SHOWN]:
-                tell(f"- {notice}")
-            if len(notices) > _NOTICES_SHOWN:
-                tell(f"- and {len(notices) - _NOTICES_SHOWN} more in {out / 'report.html'}")
+            for line in _listed(notices, f" in {out / 'report.html'}"):
+                tell(line)
         tell(f"\nWritten to {out}: open {out / 'map.html'} and {out / 'report.html'} in a browser.")
     if found.termination == "interrupted":
         tell(f"Interrupted: the best plan so far is in {out}, marked {found.status!r}.", error=True)

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback as tracebacks
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -48,7 +48,9 @@ def _discard(stream: TextIO) -> None:
 
 
 @contextmanager
-def answering(*, interruption: Interruption | None = None, traceback: bool = False) -> Iterator[None]:
+def answering(
+    *, interruption: Interruption | None = None, traceback: bool = False, remarks: Sequence[str] = ()
+) -> Iterator[None]:
     """Turn every way of failing into its message on stderr and its exit code.
 
     Parameters
@@ -57,6 +59,8 @@ def answering(*, interruption: Interruption | None = None, traceback: bool = Fal
         Tells a search that ran out of time from one that was asked to stop before it had a plan.
     traceback : bool
         Show the Python traceback of an unexpected error.
+    remarks : sequence of str
+        Lines to follow the answer where no plan was found; may still grow while the body runs.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def answering(*, interruption: Interruption | None = None, traceback: bool = Fal
         if interruption is not None and interruption.requested:
             tell("Interrupted before there was a plan; nothing was written.", error=True)
             raise typer.Exit(INTERRUPTED) from error
-        tell(f"No plan found, and none proved impossible: {error}", error=True)
+        tell("\n".join([f"No plan found: {error}", *remarks]), error=True)
         raise typer.Exit(NO_PLAN) from error
     except TerritoryError as error:
         tell(f"Error: {error}", error=True)

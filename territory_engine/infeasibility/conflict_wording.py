@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.wording import measure_label, number
+from territory_engine.wording import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """So many names are listed before the rest is counted."""
-
-_YEAR = re.compile(r"(.*?)(?: (\d{4}))?", re.DOTALL)
 
 
 def names(items: Sequence[object], joint: str = "and", shown: int = SHOWN) -> str:
@@ -43,17 +40,6 @@ def exactly(value: float) -> str:
     """Return a number with every digit that it has, up to ten; this is a value to type into a file."""
     text = f"{value:,.10g}" if abs(value) < 1e15 else f"{value:.10g}"
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else text
-
-
-def noun(measure: str, value: float | None = None) -> str:
-    """Return what follows a figure of a measure: ``"visits"``, ``"visits (2022)"``, ``"of revenue"``, ``"account"``."""
-    match = _YEAR.fullmatch(measure_label(measure))
-    assert match is not None  # it matches any text
-    word, year = match.groups()
-    plural = word.endswith("s") and not word.endswith("ss")
-    if value == 1 and plural:
-        word = word[:-1]
-    return f"{'' if plural else 'of '}{word}{f' ({year})' if year else ''}"
 
 
 def rounded_up(value: float) -> float:

@@ -17,7 +17,8 @@ from solvers.feasibility import fewest_units, find_any, impossible, shrink_by_se
 from solvers.infeasibility import Deadline, crossed_limits, is_certificate, oversized_units, stranded_units
 from solvers.limit_conflicts import LimitCheck, LimitConflict
 from solvers.whole import tightened
-from territory_engine.infeasibility.conflict_wording import figures, names, noun, origin
+from territory_engine.grammar import counted
+from territory_engine.infeasibility.conflict_wording import figures, names, origin
 from territory_engine.infeasibility.explanation import Explanation
 from territory_engine.infeasibility.limit_sentences import explain_cut, limit_list, structure_sentences
 from territory_engine.infeasibility.permissions import Permissions
@@ -25,7 +26,7 @@ from territory_engine.infeasibility.relaxations import find_relaxations
 from territory_engine.infeasibility.rule_edits import Unlock, without
 from territory_engine.infeasibility.stranded import SENTENCES, explain_oversized, explain_stranded
 from territory_engine.model import build_model
-from territory_engine.wording import number
+from territory_engine.wording import noun, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +207,7 @@ def _explain_crossed(permissions: Permissions, tight: AssignmentProblem, prices:
         else:
             rules.append(f"{subject}: {who} must {each}have at least {a}{least}, but may have at most {b}{most}")
     if len(alike) > len(rules):
-        rules.append(f"and likewise {len(alike) - len(rules):,} more limits")
+        rules.append(f"and likewise {counted(len(alike) - len(rules), 'more limit')}")
     return Explanation(tuple(rules), np.empty(0, np.int64), prices, crossed, crossed)
 
 

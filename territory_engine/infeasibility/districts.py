@@ -16,19 +16,24 @@ import numpy as np
 from solvers.bounds import Prices, priced_bound
 from solvers.districting.at_centres import assignment_problem
 from solvers.districting.ladder import design
+from solvers.districting.problem import PlaceCosts
+from solvers.districting.whole.formulation import effective_limits
 from solvers.infeasibility import is_certificate
 from solvers.result import SolveResult
-from solvers.whole import tighten_to_whole, tightened
+from solvers.whole import tightened
 from territory_engine import __version__
 from territory_engine.config import Groups
-from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun
+from territory_engine.grammar import counted
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names
 from territory_engine.infeasibility.conflicts import describe_conflict
 from territory_engine.model import build_model
 from territory_engine.plan import Plan, empty_assignments, empty_territories
 from territory_engine.plan_tables import named_prices
-from territory_engine.wording import measure_label, number
+from territory_engine.wording import distance_unit, limit_text, measure_label, noun
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from solvers.districting.infeasible.certificates import Infeasibility
     from solvers.districting.problem import DistrictingProblem, Districts
     from territory_engine.district_model import DistrictModel
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 LONGEST_S = 40.0
 """Looking for what would make a plan possible takes at most this, and at most half the time that solving may take."""
 
-WIDER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 20.0)
+WIDER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 200.0)
 """Factors by which the room between limits is widened, one after the other, until a plan is found."""
 
 _UNIT_COLUMN = "geographic unit"
@@ -87,14 +92,10 @@ def _proof(model: DistrictModel, why: Infeasibility) -> tuple[Prices, float | No
     prices = Prices(np.zeros_like(problem.lower), np.zeros_like(problem.lower))
     if why.kind == "total":
         k = why.measures[0]
-        total = float(problem.loads[k].sum())
-        lower, upper, whole = problem.lower[k], problem.upper[k], {}
-        if lower.sum() <= total <= upper.sum():
-            lower, upper = tighten_to_whole(problem.loads[k], lower, upper)
-            whole = {"whole_measures": [model.rules[k].measure]}
-        above = total > upper.sum()
+        total, above, limit, rounded = _sums(problem, k)
         (prices.upper if above else prices.lower)[k] = 1.0
-        return prices, float(total - upper.sum() if above else lower.sum() - total), {"kind": "prices", **whole}
+        whole = {"whole_measures": [model.rules[k].measure]} if rounded else {}
+        return prices, total - limit if above else limit - total, {"kind": "prices", **whole}
     if why.kind == "unit" and (why.measures or not problem.may_hold()[why.units].any()):
         return prices, None, {"kind": "prices"}
     if why.proof.get("kind") == "search":
@@ -133,17 +134,13 @@ def _sentences(planning: PlanningProblem, model: DistrictModel, why: Infeasibili
     """Return the rules that cannot hold together, one sentence each."""
     problem = model.problem
     what = "geographic unit" if planning.units is not None else "account or group"
+    many = "geographic units" if planning.units is not None else "accounts or groups"
     units = _unit_names(planning, model, why)
     limits = [_limit_sentence(model.rules[k], problem, k) for k in why.measures]
     connected = ["every territory is in one piece"] if why.connected else []
-    several = f"{what}s" if len(why.units) != 1 else what
+    several = many if len(why.units) != 1 else what
     if why.kind == "total":
-        k = why.measures[0]
-        total, least, most = figures(
-            float(problem.loads[k].sum()), float(problem.lower[k].sum()), float(problem.upper[k].sum())
-        )
-        word = noun(model.rules[k].measure)
-        return [f"all accounts together have {total} {word}; the limits of all territories add up to {least} to {most}"]
+        return [_sum_sentence(model, why.measures[0])]
     if why.kind == "unit":
         if not why.measures:
             return [f"{several} {units}: no territory may hold it, by its locks, its segment or its travel"]
@@ -157,7 +154,7 @@ def _sentences(planning: PlanningProblem, model: DistrictModel, why: Infeasibili
         return [f"the {len(why.units):,} {several} locked to {_territories(planning, why)} exceed its limit", *limits]
     if why.kind == "starved":
         return [
-            f"all {what}s that {_territories(planning, why)} may hold are too little for its lower limit",
+            f"all {many} that {_territories(planning, why)} may hold are too little for its lower limit",
             *limits,
         ]
     if why.kind == "components":
@@ -168,33 +165,94 @@ def _sentences(planning: PlanningProblem, model: DistrictModel, why: Infeasibili
         ]
     if why.kind == "surroundings":
         return [
-            f"no connected set of {what}s around {units} adds up to what a territory may carry",
+            f"no connected set of {many} around {units} adds up to what a territory may carry",
             *limits,
             *connected,
+            *_permission_sentences(planning, model),
         ]
     apart = [f"no territory has room for two of {units}"] if len(why.units) > 1 else []
-    return [*limits, *connected, f"{what}s are assigned whole", *apart]
+    count = (
+        []
+        if limits
+        else [f"there {'is' if problem.n_territories == 1 else 'are'} {counted(problem.n_territories, 'territory')}"]
+    )
+    permissions = _permission_sentences(planning, model)
+    return [*count, *limits, *connected, *permissions, f"{many} are assigned whole", *apart]
+
+
+def _sums(problem: DistrictingProblem, k: int) -> tuple[float, bool, float, bool]:
+    """Return a measure's total, whether it is above all limits (or below), their sum, and whether rounding decided.
+
+    Limits of whole loads count as the whole numbers between them.
+    """
+    total = float(problem.loads[k].sum())
+    lower, upper = problem.lower[k], problem.upper[k]
+    rounded = bool(lower.sum() <= total <= upper.sum())
+    if rounded:
+        lower, upper = (side[k] for side in effective_limits(problem))
+    above = bool(total > upper.sum())
+    return total, above, float(upper.sum() if above else lower.sum()), rounded
+
+
+def _sum_sentence(model: DistrictModel, k: int) -> str:
+    problem, measure = model.problem, model.rules[k].measure
+    total, above, limit, rounded = _sums(problem, k)
+    a, b = figures(total, limit)
+    n = problem.n_territories
+    each = problem.upper[k] if above else problem.lower[k]
+    may = "may carry at most" if above else "must carry at least"
+    together = "" if n == 1 else " together"
+    subject = f"the {counted(n, 'territory')} {may} {b}{together}"
+    why = ""
+    if rounded:
+        way = "down" if above else "up"
+        why = f", since loads are whole numbers and limits are rounded {way} to them"
+        if np.all(each == each[0]):
+            whole = np.floor(each[0]) if above else np.ceil(each[0])
+            why = f", since loads are whole numbers: {exactly(float(each[0]))} each, rounded {way} to {whole:,.0f}"
+    have = "there are" if measure == "count" else "all accounts together have"
+    return f"{have} {a} {noun(measure, total)}; {subject}{why}"
+
+
+def _permission_sentences(planning: PlanningProblem, model: DistrictModel) -> list[str]:
+    """Return the rules on who may serve what, a sentence each: a search takes all of them into account."""
+    config, problem, found = planning.config, model.problem, []
+    locked = np.flatnonzero(problem.fixed >= 0)
+    if len(locked):
+        for t in np.unique(problem.fixed[locked]):
+            held = locked[problem.fixed[locked] == t]
+            verb = "is" if len(held) == 1 else "are"
+            found.append(f"{_names_of(planning, model, held)} {verb} locked to {planning.territory_ids[t]}")
+    rule = config.eligibility
+    if rule is not None and rule.column is not None and not problem.class_allowed.all():
+        found.append(f"an account's {rule.column!r} must be among its rep's {rule.reps_column!r}")
+    if rule is not None and rule.max_travel is not None:
+        end = "the centre of its territory" if planning.centers_are_free else "its rep"
+        found.append(f"no account is more than {exactly(rule.max_travel)} {distance_unit(planning)} from {end}")
+    return found
 
 
 def _limit_sentence(rule: BalanceRule, problem: DistrictingProblem, k: int) -> str:
     low, high = problem.lower[k], problem.upper[k]
     label = measure_label(rule.measure)
     parts = []
-    if np.isfinite(low).any():
-        parts.append(f"at least {number(float(low.min()))}")
+    if np.isfinite(low).any() and (low.min() > 0 or np.any(problem.loads[k] < 0)):
+        parts.append(f"at least {limit_text(float(low.min()), 'lower', whole=False)}")
     if np.isfinite(high).any():
-        parts.append(f"at most {number(float(high.max()))}")
+        parts.append(f"at most {limit_text(float(high.max()), 'upper', whole=False)}")
     text = f"every territory carries {' and '.join(parts)} {noun(rule.measure)}" if parts else f"{label} is not limited"
     return f"{text} (±{100 * rule.tolerance_fraction:.10g} %)" if rule.tolerance_fraction is not None else text
 
 
 def _unit_names(planning: PlanningProblem, model: DistrictModel, why: Infeasibility) -> str:
-    if len(why.units) == 0:
-        return ""
+    return _names_of(planning, model, why.units) if len(why.units) else ""
+
+
+def _names_of(planning: PlanningProblem, model: DistrictModel, units: NDArray[np.int64]) -> str:
     if planning.units is not None:
-        return names(planning.units.ids[why.units].tolist())
+        return names(planning.units.ids[units].tolist())
     _, first = np.unique(model.unit_of, return_index=True)
-    return names(planning.accounts.index[first[why.units]].tolist())
+    return names(planning.accounts.index[first[units]].tolist())
 
 
 def _territories(planning: PlanningProblem, why: Infeasibility) -> str:
@@ -215,21 +273,43 @@ def _relaxations(planning: PlanningProblem, model: DistrictModel, why: Infeasibi
         return []
     problem = model.problem
     ends = time.perf_counter() + min(LONGEST_S, 0.5 * planning.config.solve.time_limit_s)
-    found: list[str] = []
-    for factor in _factors(problem, why):
-        left = ends - time.perf_counter()
-        if left <= 1.0:
-            break
-        wider = _widened(problem, why.measures, factor)
-        loads = _loads_of_a_design(wider, 0.5 * left)
-        if loads is not None:
-            found.append(_new_limits(model, why.measures, loads))
-            break
+    others = _without_permissions(planning, problem, ends) if why.kind in ("search", "surroundings") else []
     left = ends - time.perf_counter()
     if why.connected and left > 1.0:
         apart = dataclasses.replace(problem, graph=None)
-        if _loads_of_a_design(apart, left) is not None:
-            found.append("let territories be in several pieces (remove [contiguity])")
+        if _loads_of_a_design(apart, 0.5 * left) is not None:
+            others.append("let territories be in several pieces (remove [contiguity])")
+    for factor in _factors(problem, why) if why.measures else ():
+        left = ends - time.perf_counter()
+        if left <= 1.0:
+            break
+        loads = _loads_of_a_design(_widened(problem, why.measures, factor), 0.5 * left)
+        if loads is not None:
+            return [_new_limits(planning, model, why.measures, loads), *others]
+    return others
+
+
+def _without_permissions(planning: PlanningProblem, problem: DistrictingProblem, ends: float) -> list[str]:
+    """Return which rules on who may serve what would have to give way: a plan was found with each loosened alone."""
+    found: list[str] = []
+    left = ends - time.perf_counter()
+    if np.any(problem.fixed >= 0) and left > 1.0:
+        unlocked = dataclasses.replace(problem, fixed=np.full_like(problem.fixed, -1))
+        if _loads_of_a_design(unlocked, left / 3) is not None:
+            found.append("unlock accounts ([locks]): without any lock there is a plan")
+    costs = problem.costs
+    if isinstance(costs, PlaceCosts) and np.isfinite(costs.max_travel):
+        for factor in WIDER:
+            left = ends - time.perf_counter()
+            if left <= 1.0:
+                break
+            further = dataclasses.replace(costs, max_travel=costs.max_travel * factor)
+            if _loads_of_a_design(dataclasses.replace(problem, costs=further), left / 3) is not None:
+                unit = distance_unit(planning)
+                found.append(
+                    f"raise max_travel from {exactly(costs.max_travel)} to {exactly(further.max_travel)} {unit}"
+                )
+                break
     return found
 
 
@@ -249,7 +329,7 @@ def _widened(problem: DistrictingProblem, measures: tuple[int, ...], factor: flo
     lower, upper = problem.lower.copy(), problem.upper.copy()
     for k in measures:
         fair = problem.loads[k].sum() / problem.n_territories
-        both = np.isfinite(lower[k]) & np.isfinite(upper[k])
+        both = np.isfinite(lower[k]) & np.isfinite(upper[k]) & (lower[k] <= upper[k])
         middle = np.where(both, (np.where(both, lower[k], 0) + np.where(both, upper[k], 0)) / 2, fair)
         # A limit on one side only, or no room at all, still has to give: at least half a percent of a fair share.
         upper[k] = middle + factor * np.maximum(upper[k] - middle, 0.005 * fair)
@@ -263,7 +343,12 @@ def _loads_of_a_design(problem: DistrictingProblem, seconds: float) -> np.ndarra
     return None if found.assignment is None else problem.loads_of(found.assignment)
 
 
-def _new_limits(model: DistrictModel, measures: tuple[int, ...], loads: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+def _new_limits(
+    planning: PlanningProblem,
+    model: DistrictModel,
+    measures: tuple[int, ...],
+    loads: np.ndarray[Any, np.dtype[np.float64]],
+) -> str:
     """Say the limits under which a design was found, as tight as that design allows."""
     parts = []
     for k in measures:
@@ -273,14 +358,12 @@ def _new_limits(model: DistrictModel, measures: tuple[int, ...], loads: np.ndarr
             if worst > rule.tolerance_fraction:
                 shown = np.ceil(worst * 1e4) / 1e4
                 parts.append(f"raise the tolerance of {label} from {rule.tolerance_fraction:.10g} to {shown:.10g}")
-            continue
         low, high = float(loads[k].min()), float(loads[k].max())
-        if low < model.problem.lower[k].min():
-            parts.append(
-                f"lower the min of {label} from {exactly(float(model.problem.lower[k].min()))} to {exactly(low)}"
-            )
-        if high > model.problem.upper[k].max():
-            parts.append(
-                f"raise the max of {label} from {exactly(float(model.problem.upper[k].max()))} to {exactly(high)}"
-            )
+        for entry in planning.config.balance:
+            if entry.measure != rule.measure:
+                continue
+            if isinstance(entry.min, int | float) and low < entry.min:
+                parts.append(f"lower the min of {label} from {exactly(entry.min)} to {exactly(low)}")
+            if isinstance(entry.max, int | float) and high > entry.max:
+                parts.append(f"raise the max of {label} from {exactly(entry.max)} to {exactly(high)}")
     return " and ".join(parts) or "loosen the limits of single territories"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun, origin
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names, origin
 from territory_engine.infeasibility.explanation import Explanation
-from territory_engine.wording import distance_unit
+from territory_engine.wording import distance_unit, noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,7 +174,12 @@ def _explain_lower(
             if rule.measure == "count"
             else f"{_subject(rule.measure)}: all accounts together have {a}"
         )
-        sentence = f"{have}; the lower limits of all {len(reps)} reps add up to {b}{note}"
+        lowest = (
+            f"the lower limit of {who[0]} is"
+            if len(reps) == 1
+            else f"the lower limits of all {len(reps)} reps add up to"
+        )
+        sentence = f"{have}; {lowest} {b}{note}"
         rows = rows[:0]
     else:
         subject, limits = ("it", "its lower limit is") if one else ("they", "their lower limits add up to")

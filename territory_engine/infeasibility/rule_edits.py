@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from territory_engine.infeasibility.conflict_wording import exactly, names, noun, percentage
-from territory_engine.wording import distance_unit
+from territory_engine.infeasibility.conflict_wording import exactly, names, percentage
+from territory_engine.wording import distance_unit, noun
 
 if TYPE_CHECKING:
     from territory_engine.config import Balance

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.infeasibility.conflict_wording import exactly, figures, names, noun
+from territory_engine.grammar import counted
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names
 from territory_engine.infeasibility.explanation import Explanation, Misfit
-from territory_engine.wording import distance_unit
+from territory_engine.wording import distance_unit, noun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ def explain_stranded(permissions: Permissions, units: NDArray[np.int64]) -> Expl
     rules = [_sentence(permissions, m) for m in misfits]
     if len(rules) > SENTENCES:
         rest = sum(len(m.rows) for m in misfits[SENTENCES:])
-        rules = [*rules[:SENTENCES], f"and likewise {rest:,} more accounts that no rep may serve"]
+        rules = [*rules[:SENTENCES], f"and likewise {counted(rest, 'more account')} that no rep may serve"]
     kinds = {part for m in misfits for part in m.kind.split(", ")}
     nothing = np.zeros_like(permissions.model.problem.lower, np.bool_)
     return Explanation(
@@ -183,7 +184,10 @@ def explain_oversized(permissions: Permissions, units: NDArray[np.int64]) -> Exp
             whose = "the others' limits are not" if len(shown) > 1 else whose
         sentences.append(f"{subject} {', and '.join(parts)}")
     if len(sentences) > SENTENCES:
-        sentences = [*sentences[:SENTENCES], f"and likewise {len(units) - SENTENCES:,} more accounts or groups"]
+        sentences = [
+            *sentences[:SENTENCES],
+            f"and likewise {counted(len(units) - SENTENCES, 'more account or group', 'more accounts or groups')}",
+        ]
     return Explanation(
         rules=tuple(sentences),
         rows=permissions.accounts_of(units),

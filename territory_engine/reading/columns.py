@@ -66,6 +66,9 @@ PAIR_ALIASES: dict[str, tuple[str, ...]] = {"unit_a": (), "unit_b": ()}
 """As :data:`ACCOUNT_ALIASES`, for a list of neighbouring units."""
 
 
+OWN_COLUMNS = frozenset({"location_source", "location_precision_km"})
+"""What placing accounts and reps adds to their columns."""
+
 LARGEST = 1e15
 """Numbers beyond this leave no room for their sums in a double's 16 digits."""
 
@@ -285,7 +288,10 @@ def find_column(sheet: Sheet, name: str, setting: str) -> bool:
         if own == name:
             sheet.frame = sheet.frame.assign(**{name: sheet.frame[canonical]})
             return True
-    columns = [*sheet.frame.columns, *(own for own in sheet.shown.values() if own not in sheet.frame.columns)]
+    columns = [
+        *(c for c in sheet.frame.columns if c not in OWN_COLUMNS),
+        *(own for own in sheet.shown.values() if own not in sheet.frame.columns),
+    ]
     sheet.findings.append(missing_column(name, columns, sheet.file, setting))
     return False
 

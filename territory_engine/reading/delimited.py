@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from territory_engine.errors import Finding, InputError
+from territory_engine.grammar import counted
 from territory_engine.reading.encoding import guess_encoding
 
 if TYPE_CHECKING:
@@ -311,7 +312,7 @@ def _read_carefully(
     if literal:
         shown = ", ".join(map(str, literal[:5])) + (" …" if len(literal) > 5 else "")
         notices.append(
-            f"{file}: quotation marks that are never closed were read as plain characters in {len(literal)} rows ({shown})."
+            f"{file}: quotation marks that are never closed were read as plain characters in {counted(len(literal), 'row')} ({shown})."
         )
     return _text_table(records, width), np.array(rows, dtype=np.int64)
 
@@ -344,11 +345,11 @@ def _ragged(record: list[str], width: int, layout: _Layout, file: str, row: int)
     )
     value = layout.delimiter.join(record)
     return Finding(
-        f"has {len(record)} cells where the header has {width}",
+        f"has {counted(len(record), 'cell')} where the header has {width}",
         file=file,
         row=row,
         value=value if len(value) <= 100 else value[:97] + "…",
-        allowed=f"{width} cells",
+        allowed=counted(width, "cell"),
         remedy=remedy,
     )
 

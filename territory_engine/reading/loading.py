@@ -14,6 +14,7 @@ import pandas as pd
 from territory_engine.config import Config, load_config
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
+from territory_engine.grammar import counted
 from territory_engine.plan import TERRITORY_NAMES
 from territory_engine.problem import PlanningProblem, Source
 from territory_engine.reading.columns import (
@@ -30,11 +31,12 @@ from territory_engine.reading.settings import check_settings
 from territory_engine.reading.tables import Table, read_table, table_of_frame
 from territory_engine.reading.travel_table import check_travel_table, match_travel_table
 from territory_engine.reading.unit_rules import check_unit_rules
-from territory_engine.reading.units import units_of
+from territory_engine.reading.units import note_empty_units, places_of, units_of
 from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    from numpy.typing import NDArray
 
     from territory_engine.geography.layer import UnitLayer
 
@@ -246,9 +248,10 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
             units = units_of(accounts, config, count, polygons=inputs.polygons, adjacency=adjacency)
             if units is not None:
                 check_unit_rules(accounts, reps, units, config)
+                told = inputs.polygons if inputs.polygons is not None else adjacency
+                if told is not None:
+                    note_empty_units(told, units)
         _check_sizes(config, count, accounts, travel, inputs.findings)
-        if free:
-            _check_count(config, count, accounts, units, inputs.findings)
         if travel is not None and not travel.findings and not accounts.frame["account_id"].duplicated().any():
             ids = pd.Index(accounts.frame["account_id"]) if free else rep_ids
             if free and units is not None:
@@ -256,6 +259,9 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
             if not free or config.contiguity is None or units is not None:
                 of_units = units is not None
                 table = match_travel_table(travel, accounts, ids, server, of_units=of_units)
+        if free and (units is not None or config.contiguity is None):
+            _check_count(config, count, accounts, units, table, inputs.findings)
+        if travel is not None and table is not None:
             for measure in sorted(by_rep & set(accounts.frame.columns)):
                 travel.note(
                     f"{measure!r} is taken from here, since it depends on the rep; the accounts' own is not used."
@@ -360,17 +366,48 @@ def _check_sizes(config: Config, count: int, accounts: Sheet, travel: Sheet | No
             )
 
 
-def _check_count(config: Config, count: int, accounts: Sheet, units: UnitLayer | None, findings: list[Finding]) -> None:
-    """Find more territories than places to centre them."""
-    if config.contiguity is not None and units is None:
+def _check_count(
+    config: Config,
+    count: int,
+    accounts: Sheet,
+    units: UnitLayer | None,
+    table: pd.DataFrame | None,
+    findings: list[Finding],
+) -> None:
+    """Find more territories than places to centre them: each centre is in a unit, group or account of its own."""
+    if any(f.column is not None or f.row is not None for f in accounts.findings):
+        return  # places that are still to be corrected cannot be counted
+    if config.travel.table is not None and table is None:
         return
-    most, what = (len(accounts), "accounts") if units is None else (len(units), "units")
+    if table is not None:
+        named = pd.Index(pd.unique(table["center_id"]))
+        within = accounts.frame["account_id"] if units is None else units.ids
+        usable: NDArray[np.bool_] = np.asarray(pd.Index(within).isin(named), bool)
+        what = "centres in the travel table"
+    elif units is not None:
+        usable = np.asarray((units.accounts_in > 0) & np.isfinite(units.places).all(axis=1))
+        what = "units with accounts"
+    else:
+        usable = np.asarray(np.isfinite(places_of(accounts, config)).all(axis=1))
+        what = "accounts" if usable.all() else "accounts with a place"
+    most = int(usable.sum())
+    if units is None and config.groups is not None and accounts.has(config.groups.column):
+        group = accounts.frame[config.groups.column].astype(str).to_numpy(object)[usable]
+        most = int((group == "").sum()) + len(set(group) - {""})
+        what = f"groups, and {what} in no group" if most < usable.sum() else what
     if count > most:
         key = "data.reps" if config.data.reps is not None else "territories.count"
         remedy = "ask for fewer territories: each is centred at a place of its own"
         findings.append(
-            ConfigFinding(f"there are only {most:,} {what}", column=key, value=str(count), allowed=f"at most {most:,} territories", remedy=remedy)
-        )  # fmt: skip
+            ConfigFinding(
+                f"there {'is' if most == 1 else 'are'} {f'only {most:,}' if most else 'no'} {'place' if most == 1 else 'places'}"
+                f" for {counted(count, 'centre')} ({what})",
+                column=key,
+                value=str(count),
+                allowed=f"at most {counted(most, 'territory')}" if most else None,
+                remedy=remedy if most else "give the accounts their places: a centre is the place of an account",
+            )
+        )
 
 
 def _indexed(sheet: Sheet, column: str) -> pd.DataFrame:

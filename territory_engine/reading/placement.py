@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet
 from territory_engine.reading.location import country_code, locator_for, registered_countries
 
@@ -184,7 +185,7 @@ def _place_by_postal_code(
     if hits.any():
         middle, worst = np.median(precision[hits]), precision[hits].max()
         sheet.note(
-            f"{int(hits.sum()):,} {_whose(sheet)}s without coordinates were placed by postal code, "
+            f"{_verbs(int(hits.sum()), sheet, 'without coordinates was', 'without coordinates were')} placed by postal code, "
             f"typically within {middle:.1f} km (at worst {worst:.1f} km)."
         )
 
@@ -195,8 +196,13 @@ def _note_padded(sheet: Sheet, found: pd.DataFrame, written: pd.Series[Any], kno
     digits = written.str.len().to_numpy() < found["code"].str.len().to_numpy()
     padded = np.flatnonzero(known & digits)
     if len(padded):
+        codes = counted(
+            len(padded),
+            "postal code had lost its leading zeros and was",
+            "postal codes had lost their leading zeros and were",
+        )
         example = f"{written.iloc[padded[0]]} as {found['code'].iloc[padded[0]]}"
-        sheet.note(f"{len(padded):,} postal codes had lost their leading zeros and were read with them ({example}).")
+        sheet.note(f"{codes} read with them ({example}).")
 
 
 def _note_other_region(sheet: Sheet, found: pd.DataFrame, hit: NDArray[np.intp], known: NDArray[np.bool_]) -> None:
@@ -211,7 +217,8 @@ def _note_other_region(sheet: Sheet, found: pd.DataFrame, hit: NDArray[np.intp],
         listed = ", ".join(f"row {sheet.rows[hit[k]]}: {theirs[k]}, but the code is in {ours[k]}" for k in differs[:5])
         more = f" and {len(differs) - 5} more" if len(differs) > 5 else ""
         sheet.note(
-            f"{len(differs):,} {_whose(sheet)}s placed by postal code lie in another state than their address ({listed}{more})."
+            f"{_verbs(len(differs), sheet, 'placed by postal code lies', 'placed by postal code lie')} in another state than"
+            f" the address says ({listed}{more})."
         )
 
 
@@ -232,7 +239,8 @@ def _report_unplaced(sheet: Sheet, unplaced: NDArray[np.bool_], on_unlocated: st
         listed = ", ".join(f"row {sheet.rows[i]}: {ids[i]}, postal code {codes[i] or 'blank'}" for i in at[:5])
         more = f" and {len(at) - 5:,} more" if len(at) > 5 else ""
         sheet.note(
-            f"{len(at):,} {_whose(sheet)}s could not be placed and are assigned without travel ({listed}{more})."
+            f"{_verbs(len(at), sheet, 'could not be placed and is', 'could not be placed and are')} assigned without travel"
+            f" ({listed}{more})."
         )
         return
     countries = (
@@ -263,6 +271,12 @@ def _whose(sheet: Sheet) -> str:
     return "account" if sheet.has("account_id") else "rep"
 
 
+def _verbs(amount: int, sheet: Sheet, one: str, several: str) -> str:
+    """Return how many records there are and what they do, with the verb in the right number."""
+    whose = _whose(sheet)
+    return counted(amount, f"{whose} {one}", f"{whose}s {several}")
+
+
 def _place_on_plane(sheet: Sheet, blank_is_wrong: bool, required: bool) -> None:
     columns: dict[str, Any] = {}
     missing = [c for c in ("x", "y") if not sheet.has(c)]
@@ -289,5 +303,6 @@ def _place_on_plane(sheet: Sheet, blank_is_wrong: bool, required: bool) -> None:
     columns["location_source"] = pd.Series(np.where(given, "given", "none"), index=sheet.frame.index, dtype=str)
     columns["location_precision_km"] = np.where(given, 0.0, np.nan)
     if required and not blank_is_wrong and not given.all():
-        sheet.note(f"{int((~given).sum()):,} {_whose(sheet)}s have no x and y and are assigned without travel.")
+        lacking = _verbs(int((~given).sum()), sheet, "has no x and y and is", "have no x and y and are")
+        sheet.note(f"{lacking} assigned without travel.")
     sheet.frame = sheet.frame.assign(**columns)

@@ -13,8 +13,11 @@ from territory_engine.geography.layer import UnitLayer, canonical_pairs, joined_
 from territory_engine.geography.membership import NEAR_KM, central_places, distances_km, locate
 from territory_engine.geography.polygons import repaired_polygons, some_of
 from territory_engine.geography.touching import INEXACT_FRACTION, touching_pairs
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import find_column, missing_column, number_text
 from territory_engine.reading.units import (
+    UNIT_ID,
+    account_unit_column,
     axes_of,
     flag_unknown_units,
     kilometres,
@@ -157,15 +160,18 @@ class _Members:
         assert config.contiguity is not None
         self.accounts, self.config, self.ids, self.file = accounts, config, ids, file
         self.places = places_of(accounts, config)
-        self.column: str | None = str(config.contiguity.unit_id)
+        self.column: str | None = account_unit_column(config)
         own_names = set(accounts.shown.values()) | set(accounts.frame.columns)
-        if self.column not in own_names or not find_column(accounts, self.column, "contiguity.unit_id"):
-            accounts.note(f"there is no column {self.column!r}: every account's unit was found by its place.")
+        if self.column not in own_names or not find_column(accounts, str(self.column), "contiguity.unit_id"):
+            accounts.note(
+                f"there is no column {self.column!r}: every account's unit was found by its place. If the accounts have"
+                f' their unit in a column of another name, say {UNIT_ID} = "…" in [data.columns.accounts].'
+            )
             self.column = None
             self.unit = np.full(len(accounts), -1, np.int64)
             self.unknown = np.zeros(len(accounts), bool)
             return
-        self.unit, self.unknown = matched_units(unit_texts(accounts, self.column)[0], ids)
+        self.unit, self.unknown = matched_units(unit_texts(accounts, str(self.column))[0], ids)
 
     def flag_unknown(self, lies_in: NDArray[np.int64] | None = None) -> None:
         """Add findings for IDs that are no unit's; ``lies_in`` are the units that the accounts' places are in, or −1."""
@@ -180,14 +186,15 @@ class _Members:
                 ): f"the account's place lies in {self.ids[lies_in[i]]}: correct the ID, or clear the cell to use that"
                 for i in np.flatnonzero(self.unknown & (lies_in >= 0))
             }
-        allowed = f"a {self.column} of {self.file}, or blank"
+        assert self.config.contiguity is not None
+        allowed = f"a {self.config.contiguity.unit_id} of {self.file}, or blank"
         flag_unknown_units(self.accounts, self.column, texts, self.unknown, self.ids, allowed, hints)
 
     def locate(self, shapes: NDArray[np.object_], *, degrees: bool, km_per_unit: float, reference: str) -> None:
         """Find the units of accounts that name none, and tell where name and place disagree."""
         xy = self.places[:, ::-1] if degrees else self.places
         metric = {"degrees": degrees, "km_per_unit": km_per_unit}
-        self._note_disagreement(xy, shapes, degrees=degrees, km_per_unit=km_per_unit)
+        self._note_disagreement(xy, shapes, degrees=degrees, km_per_unit=km_per_unit, reference=reference)
         # What already has a finding about its place gets no second one.
         wrong = self.accounts.rows_with_findings()
         if self.unknown.any():
@@ -221,13 +228,13 @@ class _Members:
         if len(near):
             order = near[np.argsort(-distance_km[near], kind="stable")]
             self.accounts.note(
-                f"{len(near):,} accounts lie in no unit and belong to the nearest one, at most"
-                f" {kilometres(float(distance_km[near].max()))} away ({some_of([ids[at[i]] for i in order])})."
+                f"{counted(len(near), 'account lies in no unit and belongs', 'accounts lie in no unit and belong')} to the"
+                f" nearest one, {kilometres(float(distance_km[near].max()), most=True)} away ({some_of([ids[at[i]] for i in order])})."
             )
         if several.any():
             self.accounts.note(
-                f"{int(several.sum()):,} accounts lie on a border, or where units overlap, and belong to the first such"
-                f" unit of {self.file} ({some_of([ids[at[i]] for i in np.flatnonzero(several)])})."
+                f"{counted(int(several.sum()), 'account lies', 'accounts lie')} on a border, or where units overlap; what"
+                f" counts is the first such unit of {self.file} ({some_of([ids[at[i]] for i in np.flatnonzero(several)])})."
             )
 
     def _flag_layer_elsewhere(self, far: int, of: int, reference: str) -> None:
@@ -235,7 +242,7 @@ class _Members:
         plane = self.config.travel.metric == "euclidean"
         self.accounts.findings.append(
             Finding(
-                f"{far:,} of the {of:,} accounts to be placed lie more than {NEAR_KM:g} km outside every unit of {self.file}",
+                f"{far:,} of the {of:,} accounts to be placed {'lies' if far == 1 else 'lie'} more than {NEAR_KM:g} km outside every unit of {self.file}",
                 self.accounts.file,
                 allowed=f"{axes} in the layer's coordinate reference system ({reference})" if plane else None,
                 remedy=f"check that {axes} are in the layer's coordinate reference system, or reproject one of them"
@@ -266,22 +273,43 @@ class _Members:
             for i, unit, km in zip(far, nearest, away, strict=True)
         )
 
+    def _flag_all_elsewhere(self, n: int, least_km: float, reference: str) -> None:
+        own = self.accounts.own_name(str(self.column))
+        self.accounts.findings.append(
+            Finding(
+                f"covers none of the places of the {n:,} accounts that name one of its units: they lie {kilometres(least_km)} or"
+                " more from it",
+                self.file,
+                allowed=f"units where the accounts are; its coordinate reference system is {reference}",
+                remedy="check the layer's coordinate reference system (gdf.set_crs where it is not what the file says),"
+                f" and that {own!r} holds its IDs",
+            )
+        )
+
     def _note_disagreement(
-        self, xy: NDArray[np.float64], shapes: NDArray[np.object_], *, degrees: bool, km_per_unit: float
+        self, xy: NDArray[np.float64], shapes: NDArray[np.object_], *, degrees: bool, km_per_unit: float, reference: str
     ) -> None:
-        """Say how many accounts lie clearly outside the unit that their column names; the column counts."""
+        """Say how many accounts lie clearly outside the unit that their column names; the column counts.
+
+        A finding where the layer covers none of them: then it is elsewhere, not the accounts.
+        """
         import shapely
 
         source = self.accounts.frame["location_source"] if self.accounts.has("location_source") else None
         given = (source == "given").to_numpy(bool) if source is not None else np.zeros(len(xy), bool)
         at = np.flatnonzero((self.unit >= 0) & given & np.isfinite(xy).all(axis=1))
+        n_named = len(at)
         shapely.prepare(shapes)
         at = at[~shapely.intersects_xy(shapes[self.unit[at]], xy[at])]
         away = distances_km(xy[at], shapes[self.unit[at]], degrees=degrees, km_per_unit=km_per_unit)
         at = at[away > NEAR_KM]
-        if len(at):
+        west, south, east, north = shapely.total_bounds(shapes)
+        x, y = xy[at].T
+        if len(at) == n_named > 1 and not np.any((x >= west) & (x <= east) & (y >= south) & (y <= north)):
+            self._flag_all_elsewhere(len(at), float(away.min()), reference)
+        elif len(at):
             ids = self.accounts.frame["account_id"].astype(str)
             self.accounts.note(
-                f"{len(at):,} accounts lie more than {NEAR_KM:g} km outside the unit that {self.accounts.own_name(str(self.column))!r}"
-                f" names; the column counts ({some_of(ids.iloc[at].tolist())})."
+                f"{counted(len(at), 'account lies', 'accounts lie')} more than {NEAR_KM:g} km outside the unit that"
+                f" {self.accounts.own_name(str(self.column))!r} names; the column counts ({some_of(ids.iloc[at].tolist())})."
             )

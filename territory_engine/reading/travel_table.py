@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.errors import Finding
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet
 from territory_engine.reading.identifiers import match_ids
 from territory_engine.reading.numeric import read_numbers
@@ -105,7 +106,9 @@ def match_travel_table(
     # Centres are chosen from those that the table has; a rep who is in no row has no work.
     if len(idle) and server == "rep_id":
         listed = ", ".join(str(ids[i]) for i in idle[:5]) + (" …" if len(idle) > 5 else "")
-        sheet.note(f"{len(idle)} reps have no row with a finite cost and can serve no account ({listed}).")
+        sheet.note(
+            f"{counted(len(idle), 'rep has', 'reps have')} no row with a finite cost and can serve no account ({listed})."
+        )
     return sheet.frame.assign(
         **{server: np.asarray(ids, dtype=object)[at_rep]}, account_id=np.asarray(account_ids, dtype=object)[at_account]
     ).astype({server: str, "account_id": str})

@@ -11,6 +11,7 @@ import pandas as pd
 from territory_engine.errors import Finding
 from territory_engine.geography.layer import UnitLayer, canonical_pairs, components_of, joined_frame
 from territory_engine.geography.membership import central_places, mean_of_neighbours
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_column, is_blank
 from territory_engine.reading.identifiers import match_ids, mends_of
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _CLOSEST_SOUGHT = 200
 _LISTED = 5
+UNIT_ID = "unit_id"
+MOSTLY_EMPTY = 3
+"""So many times as many units without accounts as with some are worth a notice."""
+WIDE_GAP_KM = 200.0
+"""A join across more than this suggests units that nobody plans for."""
 
 
 def units_of(
@@ -62,6 +68,27 @@ def units_of(
 
         return None if polygons is None else units_of_polygons(accounts, config, polygons)
     return _of_cells(accounts, config, n_territories)
+
+
+def account_unit_column(config: Config) -> str | None:
+    """Return the accounts' column of unit IDs: the one that ``[data.columns.accounts]`` calls ``unit_id``, or the units' own."""
+    assert config.contiguity is not None
+    return UNIT_ID if UNIT_ID in config.data.columns.accounts else config.contiguity.unit_id
+
+
+def note_empty_units(told: Sheet | PolygonFile, layer: UnitLayer) -> None:
+    """Say that units far from any account are assigned too, where most are empty or a wide gap had to be joined."""
+    occupied = len(np.unique(layer.unit_of))
+    empty = len(layer) - occupied
+    gap_km = layer.joined["gap_km"].to_numpy(np.float64)
+    if layer.kind == "cells" or empty == 0:
+        return
+    if empty <= MOSTLY_EMPTY * occupied and not np.any(gap_km >= WIDE_GAP_KM):
+        return
+    told.note(
+        f"{counted(empty, 'unit')} of {len(layer):,} without any account will be assigned too, however far from the accounts."
+        " To leave out those that you do not plan for, clip the file to your area."
+    )
 
 
 def axes_of(config: Config) -> tuple[str, str]:
@@ -133,14 +160,16 @@ def note_joins(
     """Tell which units were joined although they do not touch, and across what; the widest gaps first."""
     widest = np.argsort(-gap, kind="stable")[:_LISTED]
     told = [f"{names[i][0]} is joined to {names[i][1]} across {shown(float(gap[i]))}" for i in widest]
-    more = f"; and {len(names) - _LISTED:,} more joins" if len(names) > _LISTED else ""
+    more = f"; and {counted(len(names) - _LISTED, 'more join')}" if len(names) > _LISTED else ""
     if told:
         sheet.note(f"so that territories can be connected, {'; '.join(told)}{more}.")
 
 
-def kilometres(gap_km: float) -> str:
-    """Return a gap for a message."""
-    return f"{gap_km:,.0f} km" if gap_km >= 10 else f"{gap_km:.1f} km" if gap_km >= 0.1 else "less than 100 m"
+def kilometres(gap_km: float, *, most: bool = False) -> str:
+    """Return a gap for a message: ``"12 km"``, ``"at most 12 km"`` with `most`, ``"less than 100 m"``."""
+    if gap_km < 0.1:
+        return "less than 100 m"
+    return f"{'at most ' if most else ''}{f'{gap_km:,.0f}' if gap_km >= 10 else f'{gap_km:.1f}'} km"
 
 
 # --- a list of neighbours ---------------------------------------------------------------------------------------------
@@ -170,8 +199,14 @@ def read_pair_columns(sheet: Sheet) -> bool:
 
 def _of_pairs(accounts: Sheet, config: Config, adjacency: Sheet) -> UnitLayer | None:
     assert config.contiguity is not None
-    column = config.contiguity.unit_id or "account_id"
+    column = account_unit_column(config) or "account_id"
     if not find_column(accounts, column, "contiguity.unit_id") or not read_pair_columns(adjacency):
+        return None
+    if len(adjacency) == 0 and not adjacency.findings:
+        remedy = "list the pairs of neighbouring units, one in each row"
+        adjacency.findings.append(
+            Finding("is empty: there are no rows below the header", adjacency.file, remedy=remedy)
+        )
         return None
     texts, blank = unit_texts(accounts, column)
     accounts.flag(
@@ -185,21 +220,25 @@ def _of_pairs(accounts: Sheet, config: Config, adjacency: Sheet) -> UnitLayer | 
     ends = [unit_texts(adjacency, end) for end in ("unit_a", "unit_b")]
     for end, (shown, empty) in zip(("unit_a", "unit_b"), ends, strict=True):
         adjacency.flag(empty, end, "is blank", values=shown, allowed="the ID of a unit", remedy="fill it in, or delete the row")  # fmt: skip
-    if adjacency.findings or blank.any():
-        return None
     first, second = ends[0][0], ends[1][0]
-    listed = pd.Index(pd.unique(pd.concat([first, second])), dtype=str)
-    own = pd.Index(pd.unique(texts), dtype=str)
-    if not _plausible(accounts, column, texts, own, listed, adjacency):
+    # What else is wrong with the IDs is told in the same go.
+    named = pd.concat([first, second])
+    listed = pd.Index(pd.unique(named[named != ""]), dtype=str)
+    own = pd.Index(pd.unique(texts[~blank]), dtype=str)
+    if len(own) and len(listed) and not _plausible(accounts, column, texts, own, listed, adjacency):
+        return None
+    if adjacency.findings or blank.any():
         return None
     ids = own.append(listed[~listed.isin(own)]).rename("unit_id")
     a, b = ids.get_indexer(pd.Index(first)).astype(np.int64), ids.get_indexer(pd.Index(second)).astype(np.int64)
     pairs = canonical_pairs(a, b)
     selves = int((a == b).sum())
     if selves:
-        adjacency.note(f"{selves:,} rows name the same unit twice; a unit is not its own neighbour.")
+        named = counted(selves, "row names", "rows name")
+        adjacency.note(f"{named} the same unit twice; a unit is not its own neighbour.")
     if len(a) - selves > len(pairs):
-        adjacency.note(f"{len(a) - selves - len(pairs):,} pairs stand more than once; each counts once.")
+        again = counted(len(a) - selves - len(pairs), "pair repeats", "pairs repeat")
+        adjacency.note(f"{again} another; each counts once.")
     unit_of = ids.get_indexer(pd.Index(texts)).astype(np.int64)
     return _connected_pairs(accounts, config, adjacency, ids, pairs, unit_of)
 
@@ -256,7 +295,8 @@ def _connected_pairs(
     component = components_of(len(ids), pairs)
     kept = np.isin(component, component[unit_of])
     if not kept.all():
-        adjacency.note(f"{int((~kept).sum()):,} units have no account, nor any neighbour with one, and are left out.")
+        lone = counted(int((~kept).sum()), "unit has", "units have")
+        adjacency.note(f"{lone} no account, nor any neighbour with one, and will be left out.")
         renumbered = np.cumsum(kept) - 1
         pairs = renumbered[pairs[kept[pairs[:, 0]]]]
         ids, unit_of, component = ids[kept], renumbered[unit_of], component[kept]
@@ -271,7 +311,7 @@ def _connected_pairs(
         unplaced = np.isin(component, component[placed], invert=True)[unit_of] & ~accounts.rows_with_findings()
         accounts.flag(
             unplaced,
-            config.contiguity.unit_id if config.contiguity and config.contiguity.unit_id else "account_id",
+            account_unit_column(config) or "account_id",
             f"the account's unit has no neighbour with a place in {adjacency.file}, so it cannot be connected",
             allowed="a unit in a pair, or an account with a place",
             remedy="add the unit's neighbours to the list, or the account's place",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.errors import ConfigError, Finding, InputError
+from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_column, is_blank
 from territory_engine.reading.identifiers import check_control_characters, check_ids, match_ids, mends_of, record_key
 
@@ -103,7 +104,8 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
             allowed=f"a value that the reps' {config.eligibility.reps_column!r} lists",
             remedy="fill it in",
         )
-    sheet.frame = sheet.frame.assign(**columns)
+    # Copied into one block: hundreds of single columns make every later change slow.
+    sheet.frame = sheet.frame.assign(**columns).copy()
 
 
 def check_reps(sheet: Sheet, config: Config) -> None:
@@ -113,7 +115,7 @@ def check_reps(sheet: Sheet, config: Config) -> None:
     _check_identity(sheet, "rep_id", "reps")
     count = config.territories.count
     if count is not None and count != len(sheet):
-        what = f"lists {len(sheet)} reps, but territories.count is {count}"
+        what = f"lists {counted(len(sheet), 'rep')}, but territories.count is {count}"
         remedy = "remove territories.count, or list as many reps: each rep has one territory"
         sheet.findings.append(ConfigFinding(what, sheet.file, remedy=remedy))
     columns: dict[str, Any] = {}
@@ -161,7 +163,8 @@ def check_references(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) ->
                 accounts, name, matched, damaged, rep_ids, "a rep", "a rep_id of the reps file, or an earlier one"
             )
             listed = ", ".join(map(repr, who[:5])) + (f" and {len(who) - 5} more" if len(who) > 5 else "")
-            accounts.note(f"{int(unknown.sum()):,} accounts have an owner who is no rep any more ({listed}).")
+            owned = counted(int(unknown.sum()), "account has", "accounts have")
+            accounts.note(f"{owned} an owner who is no rep any more ({listed}).")
     if config.locks is not None and accounts.has(config.locks.column):
         name = config.locks.column
         matched, unknown = _match_reps(accounts, name, rep_ids)

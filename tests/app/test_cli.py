@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import territory_engine.planner
+import territory_engine.reading.loading
 from territory_engine import NoPlanError, __version__
 from territory_engine.app.cli import app
 
@@ -147,6 +149,14 @@ def test_every_problem_in_the_input_is_told_with_its_row_and_nothing_is_written(
     assert not (small_input.parent / "out").exists()
 
 
+@pytest.mark.parametrize("length", [300, 240])
+def test_a_name_that_is_too_long_is_refused_before_anything_is_read(tmp_path: Path, length: int) -> None:
+    result = run("plan", tmp_path / "none.toml", "--out", tmp_path / ("x" * length))
+    assert result.exit_code == 2
+    assert "File name too long" in result.stderr
+    assert "Remedy: give another destination" in result.stderr
+
+
 def test_a_missing_configuration_is_bad_input(tmp_path: Path) -> None:
     result = run("plan", tmp_path / "missing.toml", "--out", tmp_path / "out")
     assert result.exit_code == 2
@@ -218,7 +228,29 @@ def test_no_plan_in_time_is_exit_code_4_and_writes_nothing(small_input: Path, mo
     result = run("plan", small_input, "--out", small_input.parent / "out")
     assert result.exit_code == 4
     assert "limits still broken by 2 %" in result.stderr
+    assert "It was to be a plan of " in result.stderr
+    assert "Nothing was written." in result.stderr
     assert not (small_input.parent / "out").exists()
+
+
+def test_no_plan_in_time_still_tells_about_the_data_and_the_plan_that_stays(
+    small_input: Path, plan_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def solve(problem: Any, **callbacks: Any) -> None:
+        raise NoPlanError("no plan that keeps every rule was found in 5 s")
+
+    def load(config: Any) -> Any:
+        return dataclasses.replace(read(config), notices=tuple(f"notice {i}" for i in range(10)))
+
+    read = territory_engine.reading.loading.load
+    monkeypatch.setattr(territory_engine.reading.loading, "load", load)
+    monkeypatch.setattr(territory_engine.planner, "solve", solve)
+    result = run("plan", small_input, "--out", plan_copy, "--replace")
+    assert result.exit_code == 4
+    assert "About the data:\n- notice 0\n" in result.stderr
+    assert "- notice 7\n- and 2 more\n" in result.stderr
+    assert f"{plan_copy} was left as it was." in result.stderr
+    assert (plan_copy / "plan.json").is_file()
 
 
 # --- 1: a fault -------------------------------------------------------------------------------------------------------

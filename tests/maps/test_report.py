@@ -5,11 +5,13 @@ import math
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from maps import write_report
 from maps.charts import MOST_BARS, Bar, load_chart
 from maps.report import report_page, rule_sentences
+from territory_engine.wording import price_list
 
 
 def words(html):
@@ -63,9 +65,49 @@ def test_without_a_before_there_is_no_comparison(build_problem, build_plan):
 
 
 def test_prices_are_told_in_words_with_their_unit(midwest, build_plan):
-    text = words(report_page(midwest, build_plan(midwest)))
+    text = words(report_page(midwest, at_its_limit(midwest, build_plan(midwest))))
     assert "Room for one more visit at R1 would save 0.80 km-visits." in text
+    assert "what one more unit of room would save if accounts could be divided." in text
+    assert "stays clear" not in text
     assert "Prices are marginal" in text
+
+
+def test_limits_are_shown_so_that_a_load_of_that_size_keeps_them(midwest, build_plan):
+    limit = midwest.balance_rules()[0].upper[0]
+    assert limit == pytest.approx(216)
+    config = midwest.config.model_copy(
+        update={"balance": (midwest.config.balance[0].model_copy(update={"tolerance": 0.003}),)}
+    )
+    tight = dataclasses.replace(midwest, config=config)  # 180 ± 0.54
+    text = words(report_page(tight, at_its_limit(tight, build_plan(tight))))
+    assert "at most 180 visits" in text
+
+
+def test_a_price_of_a_limit_that_the_plan_does_not_reach_is_no_promise(midwest, build_plan):
+    prices = {"visits": {"R1": {"upper": 0.8}, "R2": {"upper": 0.5}}}
+    plan = at_its_limit(midwest, build_plan(midwest, prices=prices), "R2")
+    assert abs(plan.territories["visits"].iloc[0] - midwest.balance_rules()[0].upper[0]) > 10
+    text = words(report_page(midwest, plan))
+    assert "would save 0.50" in text
+    assert "would save 0.80" not in text
+    assert "1 more limit has a price too, but this plan stays clear of it: see plan.xlsx." in text
+    price = price_list(midwest, plan)[0]
+    assert (price.rep_id, price.tight) == ("R1", False)
+    assert "The plan stays clear of this limit" in price.sentence
+
+
+def at_its_limit(problem, plan, territory_id="R1"):
+    """The plan with one territory's load at its upper limit."""
+    territories = plan.territories.assign(visits=plan.territories["visits"].astype(float))
+    place = problem.territory_ids.get_loc(territory_id)
+    territories.loc[territory_id, "visits"] = problem.balance_rules()[0].upper[place]
+    return dataclasses.replace(plan, territories=territories)
+
+
+def test_what_the_bound_leaves_out_is_told_with_it(midwest, build_plan):
+    partial = {"kind": "prices", "leaves_out": ["connection", "the limits on revenue"]}
+    text = words(report_page(midwest, build_plan(midwest, proof=partial)))
+    assert "That bound leaves out connection and the limits on revenue: the plan may be closer to the best" in text
 
 
 def test_everything_from_data_is_escaped(build_problem, build_plan):
@@ -105,13 +147,23 @@ def test_every_rule_of_the_configuration_is_listed(build_problem):
     )
     assert rule_sentences(problem) == [
         "Visits: every territory within ±10.0 % of an equal share.",
-        "Accounts: at least floor, at most 7.",
+        "Accounts: at least the rep's “floor”, at most 7.",
         "Accounts with a rep in “locked” stay with that rep.",
         "An account's “segment” must be among its rep's “segments”.",
         "No account is more than 250 km from its rep.",
         "Accounts with the same “parent” stay together.",
         "At most 5.0 % of accounts changes hands.",
     ]
+
+
+def test_where_centres_may_be_is_told_by_what_they_are_chosen_from(build_problem):
+    where = {"territories": {"centers": "free", "count": 1}, "balance": ()}
+    problem = build_problem([-93.0], [41.0], {"R1": (-93.0, 41.0)}, config=where)
+    assert "Territories may be centred at any account's place." in rule_sentences(problem)
+    units = dataclasses.replace(problem, units=object())
+    assert "Territories may be centred at any unit's place, if it has accounts." in rule_sentences(units)
+    table = dataclasses.replace(problem, travel_table=pd.DataFrame())
+    assert "Territories may be centred at any center_id of the travel table." in rule_sentences(table)
 
 
 @pytest.mark.parametrize("n", [1, MOST_BARS, MOST_BARS + 1, 300])

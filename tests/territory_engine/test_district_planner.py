@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,23 @@ def test_the_bound_covers_the_choice_of_centres(tmp_path: Path) -> None:
     assert plan.multipliers.index.tolist() == list("abcdefgh")
 
 
+def test_the_plan_says_what_its_bound_leaves_out(tmp_path: Path) -> None:
+    chosen = problem(
+        EIGHT,
+        free(2, balance=[{"measure": "count", "tolerance": 0.5}, {"measure": "calls", "max": 30.0}]),
+        pairs=list(pairwise("abcdefgh")),
+        calls=[float(i) for i in range(8)],
+    )
+    model = build_district_model(chosen)
+    name = district_planner._left_out
+    assert name(model, {"kind": "prices", "measure": 0}) == ["connection", "whole units", "the limits on calls"]
+    assert name(model, {"kind": "prices", "measure": 1, "whole_units": True}) == [
+        "connection",
+        "the limits on accounts",
+    ]
+    assert name(model, {"kind": "search"}) == []
+
+
 def test_alike_territories_go_to_the_reps_who_live_nearest(tmp_path: Path) -> None:
     reps = pd.DataFrame({"rep_id": ["east", "west"], "x": [21.0, 1.0], "y": [0.0, 0.0]})
     planning = problem(EIGHT, {"territories": {"centers": "free"}, **even()}, reps=reps)
@@ -240,6 +258,16 @@ def test_accounts_of_one_unit_stay_together_and_empty_units_are_assigned(tmp_pat
     assert audited(planning, plan, tmp_path) == set()
 
 
+def test_reasons_name_the_unit_that_moves_as_a_whole() -> None:
+    chain = list(pairwise("pqrs"))
+    planning = problem(EIGHT, free(2, **even(0.5), unit_id="u"), pairs=chain, u=list("ppqqrrss"))
+    reasons = solve(planning).assignments["reason"]
+    assert [
+        reason.endswith(f"(with all 2 accounts of unit {unit})")
+        for unit, reason in zip("ppqqrrss", reasons, strict=True)
+    ] == [True] * 8
+
+
 def test_limits_of_several_measures_hold_at_once(tmp_path: Path) -> None:
     rules = free(2, balance=[{"measure": "count", "tolerance": 0.25}, {"measure": "visits", "max": 14.0}])
     planning = problem(EIGHT, rules, visits=[5, 5, 5, 1, 1, 1, 1, 1])
@@ -272,6 +300,75 @@ def test_a_conflict_of_connection_is_proved_and_mended(tmp_path: Path) -> None:
     assert any("in one piece" in rule for rule in plan.conflict["rules"])
     assert any("tolerance of accounts from 0.1 to 0.5" in text for text in plan.conflict["relaxations"])
     assert any("[contiguity]" in text for text in plan.conflict["relaxations"])
+    assert audited(planning, plan, tmp_path) == set()
+
+
+def rules_of(plan: Plan) -> list[str]:
+    assert plan.conflict is not None
+    rules: list[str] = plan.conflict["rules"]
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("limits", "rule", "relaxation"),
+    [
+        (
+            {"tolerance": 0.0},
+            "there are 4 accounts; the 3 territories may carry at most 3 together, since loads are whole"
+            " numbers: 1.333333333 each, rounded down to 1",
+            "raise the tolerance of accounts from 0 to 0.5",
+        ),
+        (
+            {"max": 1},
+            "there are 4 accounts; the 3 territories may carry at most 3 together",
+            "raise the max of accounts from 1 to 2",
+        ),
+        (
+            {"tolerance": 0.9, "min": 5},
+            "there are 4 accounts; the 3 territories must carry at least 15 together",
+            "lower the min of accounts from 5 to 1",
+        ),
+    ],
+)
+def test_sums_that_do_not_fit_are_told_as_sums(
+    limits: dict[str, float], rule: str, relaxation: str, tmp_path: Path
+) -> None:
+    reps = pd.DataFrame({"rep_id": ["A", "B", "C"]})
+    planning = problem(FOUR, free(3, balance=[{"measure": "count", **limits}]), reps=reps)
+    plan = solve(planning)
+    assert rules_of(plan) == [rule]
+    assert plan.conflict is not None
+    assert plan.conflict["relaxations"] == [relaxation]
+    assert audited(planning, plan, tmp_path) == set()
+
+
+def test_travel_alone_can_be_impossible_without_any_limit_on_loads(tmp_path: Path) -> None:
+    chain = list(pairwise("abcdefgh"))
+    planning = problem(EIGHT, free(1, eligibility={"max_travel": 3.0}), pairs=chain)
+    plan = solve(planning)
+    assert plan.status == "infeasible"
+    assert rules_of(plan) == [
+        "there is 1 territory",
+        "no account is more than 3 map units from the centre of its territory",
+        "geographic units are assigned whole",
+    ]
+    assert plan.conflict is not None
+    assert plan.conflict["relaxations"] == ["raise max_travel from 3 to 15 map units"]
+    assert audited(planning, plan, tmp_path) == set()
+
+
+def test_locks_that_pull_a_territory_apart_are_named(tmp_path: Path) -> None:
+    reps = pd.DataFrame({"rep_id": ["A", "B"], "x": [0.0, 22.0], "y": 0.0})
+    rules = {**even(0.9), "locks": {"column": "lock"}}
+    planning = problem(
+        EIGHT, rules, reps=reps, pairs=list(pairwise("abcdefgh")), lock=["A", "", "", "B", "", "", "", "A"]
+    )
+    plan = solve(planning)
+    assert plan.status == "infeasible"
+    assert "a and h are locked to A" in rules_of(plan)
+    assert "d is locked to B" in rules_of(plan)
+    assert plan.conflict is not None
+    assert "unlock accounts ([locks]): without any lock there is a plan" in plan.conflict["relaxations"]
     assert audited(planning, plan, tmp_path) == set()
 
 

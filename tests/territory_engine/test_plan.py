@@ -58,7 +58,7 @@ def a_plan(n_territories: int = 3, **changes: object) -> Plan:
         "rounds": 1200,
         "solve_seconds": 2.345,
         "seed": 0,
-        "notices": ("one account was placed by its postal code",),
+        "notices": ("the time limit of 60 s ended the search",),
     }
     return Plan(**{**values, **changes})  # type: ignore[arg-type]  # the fields vary by test
 
@@ -66,7 +66,7 @@ def a_plan(n_territories: int = 3, **changes: object) -> Plan:
 def test_the_summary_of_a_feasible_plan_reads_like_this() -> None:
     assert str(a_plan()) == "\n".join(  # one line of output per line here
         [
-            "Feasible: every rule holds, and the plan is proved within 0.05 % of the best possible.",
+            "Feasible: every rule holds; no plan can cost less than 123,400, 0.05 % below this one.",
             "6 accounts in 3 territories.",
             "Objective 123,457; lower bound 123,400, proved by the stored prices; gap 0.05 %.",
             "Balance of visits: at most 2.00 % off target.",
@@ -79,7 +79,7 @@ def test_the_summary_of_a_feasible_plan_reads_like_this() -> None:
             "R00        R00         2   1,234      10     +0.00 %",
             "",
             "The search took 2.3 s and 1,200 rounds of improvement; it ended because the proved gap is as small as asked for.",
-            "1 notice about the data.",
+            "Note: the time limit of 60 s ended the search.",
         ]
     )
 
@@ -130,7 +130,29 @@ def test_the_summary_copes_with_unknown_targets_and_no_measures() -> None:
 
 
 def test_a_tiny_gap_is_not_rounded_to_zero() -> None:
-    assert "within 0.0012 % of" in a_plan(gap=0.0000123).summary()
+    assert ", 0.0012 % below this one" in a_plan(gap=0.0000123).summary()
+
+
+def test_the_headline_is_true_of_a_wide_gap() -> None:
+    wide = a_plan(objective=3_022_672.0, lower_bound=1_619_134.6, gap=0.46434).summary()
+    assert wide.startswith("Feasible: every rule holds; no plan can cost less than 1,619,134, 46.43 % below this one.")
+    assert "lower bound 1,619,134," in wide  # rounded up it would not be proved
+    nothing = a_plan(lower_bound=0.0, gap=1.0).summary()
+    assert nothing.startswith("Feasible: every rule holds; nothing is proved about how much better a plan could be.")
+
+
+def test_the_summary_says_which_rules_the_bound_leaves_out() -> None:
+    partial = {"kind": "prices", "measure": "visits", "leaves_out": ["connection", "whole units"]}
+    line = "That bound leaves out connection and whole units: the plan may be closer to the best than it shows."
+    assert line in a_plan(proof=partial).summary()
+    assert "leaves out" not in a_plan(proof=partial, status="optimal", gap=0.0).summary()
+
+
+def test_one_of_anything_is_told_in_the_singular() -> None:
+    one = a_plan()
+    one = a_plan(assignments=one.assignments.iloc[:1], territories=one.territories.iloc[:1], rounds=1)
+    assert "1 account in 1 territory." in one.summary()
+    assert "and 1 round of improvement;" in one.summary()
 
 
 @given(

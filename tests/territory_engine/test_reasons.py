@@ -26,10 +26,19 @@ NEAREST = re.compile(
     r" but whole accounts have to fit)?"
 )
 ELSEWHERE = re.compile(
-    rf"(?P<near>R\d) (is (?P<closer>{NUMBER}) km nearer|costs less) \(saves (?P<saved>{NUMBER}) \S+\)"
-    rf"(, but room there is (?P<dearer>{NUMBER}) dearer than with (?P<own>R\d): (?P<why>.*)"
+    rf"(?P<near>R\d) (is (?P<closer>{NUMBER}) km nearer|would travel less) \(saves (?P<saved>{NUMBER}) \S+\)"
+    rf"(, but room there is (?P<dearer>{NUMBER}) \S+ dearer than with (?P<own>R\d): (?P<why>.*)"
     r"|; at the limits' prices (?P<tied>R\d and R\d) are equally good, and whole accounts have to fit the limits"
     rf"|; whole accounts have to fit the limits, and at their prices (?P<cheaper>R\d) would be (?P<loss>{NUMBER}) \S+ cheaper)"
+)
+
+
+STAND = r"( \(at (?P<stands{0}>{1}) of at (?P<side{0}>most|least) (?P<limit{0}>{1})\))?"
+MEASURE = re.compile(
+    rf"(?P<load>{NUMBER}) (of )?(?P<measure>\w+) (?P<verb>costs?|saves?) (?P<dear>{NUMBER}|nothing) with (?P<there>R\d)"
+    + STAND.format("", NUMBER)
+    + rf" (against|and (?P<other>costs?|saves?)) (?P<cheap>{NUMBER}|nothing) with (?P<here>R\d)"
+    + STAND.format("2", NUMBER)
 )
 
 
@@ -160,19 +169,46 @@ def check(facts: Facts, i: int, reason: str) -> str:
 def check_measures(facts: Facts, i: int, near: int, own: int, why: str) -> None:
     """The measures named make up the difference, each with the account's load and what it costs with either rep."""
     why = why.removeprefix("mainly, ")
-    named = re.findall(rf"({NUMBER}) (\w+) cost (−?{NUMBER}) with (R\d) against (−?{NUMBER}) with (R\d)", why)
-    assert len(named) == len(why.split("; "))
-    for load, measure, there, rep, here, other in named:
-        k = facts.problem.measures.index(measure)
-        assert same(load, facts.loads[k, i])
-        assert (rep, other) == (REP_IDS[near], REP_IDS[own])
-        assert same(there, facts.net[k, near] * facts.loads[k, i])
-        assert same(here, facts.net[k, own] * facts.loads[k, i])
+    parts = why.split("; ")
+    named = set()
+    for part in parts:
+        found = MEASURE.fullmatch(part)
+        assert found, part
+        k = facts.problem.measures.index({"visit": "visits"}.get(found["measure"], found["measure"]))
+        named.add(facts.problem.measures[k])
+        assert same(found["load"], facts.loads[k, i])
+        assert (found["there"], found["here"]) == (REP_IDS[near], REP_IDS[own])
+        sign = -1 if found["verb"].startswith("save") else 1
+        assert same(found["dear"].replace("nothing", "0"), sign * facts.net[k, near] * facts.loads[k, i])
+        other = found["other"] or found["verb"]
+        assert same(
+            found["cheap"].replace("nothing", "0"),
+            (-1 if other.startswith("save") else 1) * facts.net[k, own] * facts.loads[k, i],
+        )
+        for rep, side, stands, limit in ((near, "side", "stands", "limit"), (own, "side2", "stands2", "limit2")):
+            check_stand(facts, k, rep, found[side], found[stands], found[limit])
     differences = dict(
         zip(facts.problem.measures, (facts.net[:, near] - facts.net[:, own]) * facts.loads[:, i], strict=True)
     )
-    silent = sum(abs(d) for measure, d in differences.items() if measure not in {m for _, m, *_ in named})
+    silent = sum(abs(d) for measure, d in differences.items() if measure not in named)
     assert silent <= 0.02 * sum(map(abs, differences.values()))
+
+
+def check_stand(facts: Facts, k: int, rep: int, side: str | None, stands: str | None, limit: str | None) -> None:
+    """Where a rep stands is told against the limit with a price: its load, and the limit rounded into the room."""
+    prices = facts.plan.prices[facts.problem.measures[k]].get(REP_IDS[rep], {})
+    if side is None:
+        assert not prices
+        return
+    assert prices["upper" if side == "most" else "lower"] > 0
+    assert stands is not None
+    assert limit is not None
+    assert same(stands, facts.loads[k, facts.own == rep].sum())
+    rule = facts.problem.balance_rules()[k]
+    bound = (rule.upper if side == "most" else rule.lower)[rep]
+    told = float(limit.replace(",", ""))
+    assert abs(told - bound) < max(1.0, 1e-6 * bound)
+    assert told <= bound + 1e-9 if side == "most" else told >= bound - 1e-9
 
 
 RULES: dict[str, dict[str, Any]] = {
@@ -205,6 +241,16 @@ def test_every_kind_of_reason_is_met_somewhere() -> None:
         facts = Facts(problem, plan)
         kinds |= {check(facts, i, reason) for i, reason in enumerate(plan.assignments["reason"])}
     assert kinds == {"nearest", "nearest, but dear", "elsewhere by price", "elsewhere to fit", "locked", "only"}
+
+
+def test_costs_are_told_without_signs_and_one_in_the_singular() -> None:
+    reasons = []
+    for seed in (1, 2, 3):
+        plan = planned(60, seed, {"balance": [{"measure": "count", "tolerance": 0.05}]})[1]
+        reasons += [reason for reason in plan.assignments["reason"] if "dearer" in reason]
+    assert reasons
+    assert not any("−" in reason for reason in reasons)
+    assert all("1 account costs " in reason or "1 account saves " in reason for reason in reasons)
 
 
 def test_accounts_of_a_group_share_a_reason_that_names_its_size() -> None:

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from territory_engine.wording import measure_label, number, percent, quantity
+from territory_engine.grammar import counted
+from territory_engine.wording import limit_text, measure_label, number, percent, quantity
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,34 @@ def test_signed_percentages_show_their_sign():
 )
 def test_quantities_read_as_a_planner_would_say_them(amount, measure, comparative, text):
     assert quantity(amount, measure, comparative) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "side", "whole", "text"),
+    [
+        (142.5, "lower", True, "143"),
+        (157.5, "upper", True, "157"),
+        (150.0 * (1 + 0.1), "upper", True, "165"),  # 165.00000000000003
+        (150.0 * (1 - 0.1), "lower", True, "135"),
+        (142.5, "lower", False, "142.5"),
+        (1000 / 7, "lower", False, "142.8572"),
+        (1000 / 7, "upper", False, "142.8571"),
+        (35_533_901.25, "upper", False, "35,533,901"),
+        (0.0, "lower", False, "0"),
+        (-2.5, "lower", False, "−2.5"),
+        (math.inf, "upper", True, "–"),
+    ],
+)
+def test_a_load_of_the_limit_shown_keeps_the_limit(value, side, whole, text):
+    assert limit_text(value, side, whole=whole) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "noun", "text"),
+    [(1, "account", "1 account"), (0, "account", "0 accounts"), (1200, "rep", "1,200 reps"), (1, "territory", "1 territory"), (2, "territory", "2 territories")],
+)  # fmt: skip
+def test_one_is_no_plural(amount, noun, text):
+    assert counted(amount, noun) == text
 
 
 def test_measures_are_shown_without_underscores():

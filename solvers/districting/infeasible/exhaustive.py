@@ -165,9 +165,13 @@ class _Exhaustive:
                 chosen.append(int(i))
             if len(chosen) > max(1, len(best)):
                 best = chosen
-        if not best:
-            best = [int(np.argmax(self.problem.loads[self.measures[0]]))]
-        return np.array(best, np.int64)
+        return np.array(best or [int(self._heaviest_first()[0])], np.int64)
+
+    def _heaviest_first(self) -> NDArray[np.int64]:
+        """Return the units by their load of the first measure; as they come where nothing is limited."""
+        if not self.measures:
+            return np.arange(self.problem.n_units)
+        return np.argsort(-self.problem.loads[self.measures[0]], kind="stable")
 
     def _limits(self, k: int) -> None:
         load = self.problem.loads[k]
@@ -190,7 +194,7 @@ class _Exhaustive:
 
     def _order(self) -> None:
         """Number the interchangeable territories after the pinned ones by their first unit."""
-        order = np.argsort(-self.problem.loads[self.measures[0]], kind="stable")
+        order = self._heaviest_first()
         for t in range(len(self.apart) + 1, self.problem.n_territories):
             earlier: list[cp_model.IntVar] = []
             for i in order:

@@ -129,7 +129,7 @@ def test_locks_and_owners_are_matched_with_the_reps(tmp_path: Path) -> None:
     problem = load(path)
     assert problem.accounts["lock"].tolist() == ["R1", ""]
     assert problem.accounts["owner"].tolist() == ["R7", "R2"]
-    assert any("1 accounts have an owner who is no rep any more" in n for n in problem.notices)
+    assert any("1 account has an owner who is no rep any more" in n for n in problem.notices)
 
 
 def test_a_travel_table_replaces_coordinates(tmp_path: Path) -> None:

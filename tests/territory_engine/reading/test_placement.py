@@ -97,7 +97,7 @@ def test_on_request_they_are_kept_without_a_place() -> None:
     assert len(sheet) == 2
     assert sheet.frame["location_source"].tolist() == ["postal_code", "none"]
     assert np.isnan(sheet.frame[["latitude", "longitude", "location_precision_km"]].to_numpy()[1]).all()
-    assert any("1 accounts could not be placed" in n and "A1" in n for n in sheet.notices)
+    assert any("1 account could not be placed" in n and "A1" in n for n in sheet.notices)
 
 
 def test_no_place_is_needed_with_a_travel_table() -> None:

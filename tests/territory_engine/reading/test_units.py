@@ -122,7 +122,7 @@ def test_an_account_in_the_sea_is_a_finding_and_one_near_the_coast_a_notice() ->
     assert (finding.row, finding.value) == (5, "0.5, -3")
     assert "the nearest unit is 01001, about 334 km away" in str(finding.remedy)
     problem = loaded(free(**POLYGONS), who.iloc[:3], units=layer())
-    assert "1 accounts lie in no unit and belong to the nearest one, at most 1.1 km away (a)" in "\n".join(
+    assert "1 account lies in no unit and belongs to the nearest one, at most 1.1 km away (a)" in "\n".join(
         problem.notices
     )
 
@@ -130,7 +130,7 @@ def test_an_account_in_the_sea_is_a_finding_and_one_near_the_coast_a_notice() ->
 def test_an_account_on_a_border_belongs_to_the_first_unit_and_that_is_said() -> None:
     problem = loaded(free(**POLYGONS), accounts(longitude=[1.0, 1.5, 2.5, 3.7]), units=layer())
     assert named(problem)[0] == "01001"
-    assert any("1 accounts lie on a border, or where units overlap" in n for n in problem.notices)
+    assert any("1 account lies on a border, or where units overlap" in n for n in problem.notices)
 
 
 def test_an_account_with_neither_unit_nor_place_is_a_finding_of_its_own() -> None:
@@ -257,8 +257,8 @@ def test_self_pairs_and_repetitions_are_told_and_harmless() -> None:
     assert problem.units is not None
     assert problem.units.pairs.tolist() == [[0, 1], [1, 2], [2, 3]]
     notices = "\n".join(problem.notices)
-    assert "1 rows name the same unit twice" in notices
-    assert "1 pairs stand more than once" in notices
+    assert "1 row names the same unit twice" in notices
+    assert "1 pair repeats another" in notices
 
 
 def test_two_columns_of_other_names_are_taken_and_one_column_is_refused() -> None:
@@ -299,7 +299,7 @@ def test_units_without_neighbours_are_joined_by_their_places_and_units_out_of_re
     assert problem.units.joined[["unit_a", "unit_b"]].to_numpy().tolist() == [["c", "d"]]
     notices = "\n".join(problem.notices)
     assert "c is joined to d across 133 km" in notices
-    assert "2 units have no account, nor any neighbour with one, and are left out" in notices
+    assert "2 units have no account, nor any neighbour with one, and will be left out" in notices
     lost = accounts(latitude=[0.5, 0.5, 0.5, None], longitude=[0.5, 1.5, 2.5, None])
     config = free(contiguity={"adjacency": "p"}, data={"accounts": "a", "on_unlocated": "assign"})
     (finding,) = findings(config, lost, adjacency=pairs)
@@ -430,10 +430,87 @@ def test_settings_that_need_reps_are_listed_where_there_are_none() -> None:
 
 
 def test_more_territories_than_places_are_refused() -> None:
-    with pytest.raises(ConfigError, match="there are only 4 accounts"):
+    with pytest.raises(ConfigError, match="there are only 4 places for 5 centres"):
         loaded(free(5))
-    with pytest.raises(ConfigError, match="there are only 2 units"):
+    with pytest.raises(ConfigError, match="there are only 2 places for 3 centres"):
         loaded(free(3, **PAIRS), accounts(fips=["01001", "01001", "01003", "01003"]), adjacency=chain("01001", "01003"))
+
+
+def test_places_for_centres_are_counted_as_what_they_are() -> None:
+    assign = {"data": {"accounts": "a.csv", "on_unlocated": "assign"}}
+    nowhere = accounts(latitude=[0.5, None, None, None], longitude=[0.5, None, None, None], postal_code="")
+    with pytest.raises(ConfigError, match=r"there is only 1 place for 3 centres \(accounts with a place\)"):
+        loaded(free(3, **assign), nowhere)
+    with pytest.raises(
+        ConfigError, match=r"there are no places for 3 centres.* Remedy: give the accounts their places"
+    ):
+        loaded(free(3, **assign), nowhere.assign(latitude=np.nan, longitude=np.nan))
+    with pytest.raises(
+        ConfigError, match=r"there are only 2 places for 3 centres \(groups, and accounts in no group\)"
+    ):
+        loaded(free(3, groups={"column": "g"}), accounts(g=["x", "x", "x", ""]))
+    table = pd.DataFrame({"center_id": ["a", "a", "d", "d"], "account_id": ["a", "b", "c", "d"], "cost": 1.0})
+    with pytest.raises(ConfigError, match=r"there are only 2 places for 3 centres \(centres in the travel table\)"):
+        loaded(free(3, travel={"table": "t"}), travel_table=table)
+    with pytest.raises(ConfigError, match=r"there are only 2 places for 3 centres \(units with accounts\)"):
+        loaded(free(3, **POLYGONS), accounts(fips=["01001", "01001", "01003", "01003"]), units=layer())
+
+
+def test_hundreds_of_measures_are_read_without_a_warning() -> None:
+    many = {f"m{i}": [1.0, 2.0, 3.0, 4.0] for i in range(150)}
+    problem = loaded(free(balance=[{"measure": name, "tolerance": 0.9} for name in many]), accounts(**many))
+    assert len(problem.measures) == 150
+
+
+def test_the_accounts_may_call_their_units_column_otherwise() -> None:
+    config = free(**POLYGONS, data={"accounts": "a.csv", "columns": {"accounts": {"unit_id": "STCNTYBR"}}})
+    problem = loaded(config, accounts(STCNTYBR=["01003", "01003", "01001", "01007"]), units=layer())
+    assert named(problem) == ["01003", "01003", "01001", "01007"]
+    unmapped = loaded(free(**POLYGONS), accounts(STCNTYBR=["01003", "01003", "01001", "01007"]), units=layer())
+    assert any('say unit_id = "…" in [data.columns.accounts]' in notice for notice in unmapped.notices)
+    pairs = {**PAIRS, "data": config["data"]}
+    listed = loaded(
+        free(**pairs), accounts(STCNTYBR=["01003", "01003", "01001", "01001"]), adjacency=chain("01001", "01003")
+    )
+    assert listed.units is not None
+    assert set(named(listed)) == {"01001", "01003"}
+
+
+def test_an_accounts_column_of_units_that_is_missing_is_not_told_of_columns_that_are_ours() -> None:
+    (finding,) = findings(free(**PAIRS), adjacency=chain("01001", "01003"))
+    assert finding.allowed == "account_id, latitude, longitude"
+
+
+def test_a_layer_that_covers_no_account_is_elsewhere_whatever_the_column_says() -> None:
+    moved = layer()
+    moved["geometry"] = moved.geometry.translate(xoff=40)
+    (finding,) = findings(free(**POLYGONS), accounts(fips=list(SQUARES)), units=moved)
+    assert finding.what.startswith("covers none of the places of the 4 accounts that name one of its units")
+    assert finding.file == "units"
+
+
+def test_many_units_without_accounts_are_worth_a_notice() -> None:
+    ids = [f"{i:02d}" for i in range(12)]
+    near = accounts(fips=["00", "00", "01", "01"])
+    said = "10 units of 12 without any account will be assigned too"
+    assert any(said in n for n in loaded(free(**PAIRS), near, adjacency=chain(*ids)).notices)
+    assert not any("without any account" in n for n in loaded(free(**PAIRS), near, adjacency=chain(*ids[:4])).notices)
+
+
+def test_a_list_of_neighbours_without_rows_is_empty() -> None:
+    (finding,) = findings(free(**PAIRS), accounts(fips=["1"] * 4), adjacency=pd.DataFrame({"unit_a": [], "unit_b": []}))
+    assert finding.what == "is empty: there are no rows below the header"
+
+
+def test_blank_and_damaged_unit_ids_are_told_together() -> None:
+    pairs = pd.DataFrame({"unit_a": ["01001", "01003"], "unit_b": ["01003", ""]})
+    told = findings(free(**PAIRS), accounts(fips=["1001", "01003", "01001", "01003"]), adjacency=pairs)
+    assert sorted(f.what for f in told) == ["is blank", "is not the ID of a unit"]
+
+
+def test_a_place_just_outside_is_less_than_100_m_away() -> None:
+    problem = loaded(free(**POLYGONS), accounts(longitude=[-0.0001, 1.5, 2.5, 3.7]), units=layer())
+    assert any("belongs to the nearest one, less than 100 m away" in n for n in problem.notices)
 
 
 def test_a_travel_table_starts_from_centres_where_these_are_free() -> None:

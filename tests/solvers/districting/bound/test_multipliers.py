@@ -112,6 +112,7 @@ def test_a_large_problem_is_climbed_by_cells(lower: float, grouped: bool, monkey
     problem = spread_out(lower, grouped=grouped)
     every = ascend(problem, upper_value=None, should_stop=never, rounds=6, measure=0, whole=False)
     monkeypatch.setattr(multipliers, "_LISTED_PAIRS", 1_000)
+    monkeypatch.setattr(multipliers, "_FILLED_PAIRS", 1_000)
     monkeypatch.setattr(coarse, "_LEAST_TRIED", 150)
     monkeypatch.setattr(coarse, "_KEPT", 60)
     found = ascend(problem, upper_value=None, should_stop=never, rounds=6, measure=0, whole=False)
