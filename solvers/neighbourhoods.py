@@ -285,7 +285,7 @@ def resolve(
             most = int(np.floor(high * whole.scale + 1e-6)) + give if np.isfinite(high) else 2**50
             if least <= 0 and most >= total:
                 continue
-            if penalty is None and least > most:
+            if penalty is None and (least > min(most, total) or most < 0):
                 # OR-Tools 9.15 takes no notice of an empty range for a sum of no terms.
                 return Answer(None, np.inf, False, True)
             load = cp_model.LinearExpr.weighted_sum([chosen[q] for q in inside], [int(v) for v in whole.values[inside]])

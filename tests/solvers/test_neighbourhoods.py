@@ -80,11 +80,12 @@ def test_the_answer_is_the_best_choice_inside_or_infeasible(tiny: Any, data: st.
     assert answer.bound + stay == pytest.approx(best, abs=1e-6)
 
 
-def test_a_limit_that_no_unit_of_a_territory_can_meet_is_infeasible() -> None:
-    """The territory's only open unit weighs nothing, and its limits leave no whole number."""
+@pytest.mark.parametrize("limit", [0.5, 1.0, 2.0])
+def test_a_limit_that_no_unit_of_a_territory_can_meet_is_infeasible(limit: float) -> None:
+    """The territory's only open unit weighs nothing."""
     problem = AssignmentProblem(
-        TableCosts(np.array([[0.0, 0.0], [np.inf, 0.0]])), np.array([[0.0, 1.0]]), np.full((1, 2), 0.5), np.full((1, 2), 0.5)
-    )  # fmt: skip
+        TableCosts(np.array([[0.0, 0.0], [np.inf, 0.0]])), np.array([[0.0, 1.0]]), *np.full((2, 1, 2), limit)
+    )
     candidates = from_table(problem, np.array([[0, 1], [0, 1]], np.int32))
     pair = candidates.pair_of(np.array([0, 1], np.int32))
     hood = open_neighbourhood(
