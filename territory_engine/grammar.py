@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from decimal import ROUND_FLOOR, Context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def not_above(number: float) -> str:
+    """Return a number as text, rounded down: whole from 1,000 on, else to four digits. ``0.99996`` → ``"0.9999"``."""
+    if number == 0 or abs(number) >= 1000:
+        return f"{math.floor(number):,}"
+    # From the shortest decimal that stands for the number: its last binary digit says nothing.
+    rounded = Context(prec=4, rounding=ROUND_FLOOR).create_decimal(repr(number)).normalize()
+    return f"{rounded:f}" if abs(number) >= 1e-6 else str(rounded)
 
 
 def counted(amount: int, noun: str, plural: str | None = None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from territory_engine.grammar import counted
+
 if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
@@ -20,10 +22,15 @@ def nothing_found(planning: PlanningProblem, termination: str) -> str:
     if termination == "interrupted":
         return "interrupted before any plan was found that keeps every rule"
     connected = " in territories of one piece" if planning.units is not None else ""
-    longer = "a longer [solve] time_limit_s"
+    spent, more = f" in {planning.config.solve.time_limit_s:g} s", ["a longer [solve] time_limit_s"]
+    if termination == "rounds":
+        spent, more = f" in {counted(planning.config.solve.rounds or 0, 'round')}", ["more [solve] rounds"]
+    elif termination == "stalled":
+        spent, more = "", []
+    remedies = [*more, *_looser_rules(planning)] or ["another [solve] seed"]
     return (
-        f"no plan that keeps every rule{connected} was found in {planning.config.solve.time_limit_s:g} s, and none was"
-        f" proved impossible. Remedy: {', or '.join([longer, *_looser_rules(planning)])}"
+        f"no plan that keeps every rule{connected} was found{spent}, and none was proved impossible."
+        f" Remedy: {', or '.join(remedies)}"
     )
 
 

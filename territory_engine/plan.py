@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from territory_engine.grammar import counted, listed
+from territory_engine.grammar import counted, listed, not_above
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -261,7 +261,7 @@ def _at_least(bound: float | None) -> str:
     """Return a bound as text that is not above it; a dash where there is none."""
     if bound is None or math.isnan(bound):
         return "–"
-    return f"{math.floor(bound):,}" if abs(bound) >= 1000 else f"{bound:,.4g}"
+    return not_above(bound)
 
 
 def _plan_lines(plan: Plan) -> list[str]:

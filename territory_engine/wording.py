@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.grammar import counted
+from territory_engine.grammar import counted, not_above
 from territory_engine.plan import left_out
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
         )
     above = (plan.objective - plan.lower_bound) / plan.lower_bound if plan.lower_bound > 0 else 0.0
     return (
-        f"No plan that keeps these rules can {less} less than {number(plan.lower_bound)} {unit}, proved by {how}; "
+        f"No plan that keeps these rules can {less} less than {not_above(plan.lower_bound)} {unit}, proved by {how}; "
         f"this one {verb} {number(plan.objective)}, {percent(above)} more. {left_out(plan)}{check}"
     )
 

@@ -46,7 +46,7 @@ def compile_kernels(*, connected: bool) -> None:
     Parameters
     ----------
     connected : bool
-        Those for connected territories, or those for territories that need not be.
+        Those for connected territories as well.
     """
     problem = _tiny()
     n, rng = problem.n_units, np.random.default_rng(0)

@@ -57,9 +57,6 @@ START_ROUNDS = 6
 """Rounds of the search for centres whose answer is then connected; and of the connected search before a small problem is
 solved whole. Counted, not timed, so that the answer does not depend on the clock."""
 
-PROOF_ROUNDS = 24
-"""Rounds without an answer after which a contradiction is looked for."""
-
 SETTLINGS = 3
 """A better assignment may move centres, which may better the assignment: so many times at most. The prices are those of the
 last look, a centre or two apart from the answer's at worst."""
@@ -93,7 +90,7 @@ def design(
     ----------
     problem : DistrictingProblem
     time_limit_s : float
-        Checked between rounds; a round is short. Compiling, the first time after an installation, is not counted.
+        Checked between rounds. A round takes seconds, with a million units up to a minute. Compiling, the first time after an installation, is not counted.
     gap : float
         Proved relative gap at which to stop; 0 for optimality (to 1e-6).
     rounds : int or None
@@ -254,6 +251,10 @@ class _Design:
             self._search()
             self.cut_short = self.seconds() >= self.deadline_s
             self.deadline_s = self.time_limit_s
+            if large and not self.found and not self.over():
+                # Without an answer there is nothing to prove: the time is better spent on looking on.
+                self._search()
+                self.cut_short = self.time_is_up()
             if free and large and self.found:
                 self._bound()
         return self._answer()
@@ -484,9 +485,12 @@ class _Design:
         prices = self.given_prices
         for _ in range(0 if prices is not None else 1 if self.large else SETTLINGS):
             relaxed = assignment_problem(self.problem, self.centres, own_centres=self.problem.graph is None)
-            found = solve_assignment(relaxed, time_limit_s=max(5.0, 0.1 * self.time_limit_s), gap=self.gap, rounds=0)
+            limit = max(5.0, 0.1 * self.time_limit_s, self.time_limit_s - self.seconds())
+            found = solve_assignment(relaxed, time_limit_s=limit, gap=self.gap, rounds=0, should_stop=self.requested)
             prices, priced_at = found.prices, self.centres
-            if found.assignment is not None and self.problem.graph is None:
+            # What the clock has cut short is not to decide what the answer is.
+            done = found.termination not in ("time_limit", "interrupted")
+            if done and found.assignment is not None and self.problem.graph is None:
                 self.offer(self.centres, found.assignment)
             if np.array_equal(self.centres, priced_at):
                 break

@@ -119,7 +119,7 @@ def audit(folder: str | Path) -> AuditReport:
         # Numbers that overflow are seen by what they make: no bound or sum that is not finite passes.
         with np.errstate(over="ignore", invalid="ignore"):
             return _audited(folder)
-    except PlanDirectoryError:
+    except (PlanDirectoryError, MemoryError):
         raise
     except Exception as error:
         # Whatever was written into the directory, and whichever reader it upset, the answer is about the directory.

@@ -166,7 +166,10 @@ def _account_places(stored: StoredProblem) -> NDArray[np.float64]:
 
 def _check_members(stored: StoredProblem, units: StoredUnits) -> Check:
     """Check that accounts are in the unit that their column names, or else in the one that they lie in."""
-    column = stored.config["contiguity"].get("unit_id") or "account_id"
+    renamed = stored.section("data").get("columns") or {}
+    own = isinstance(renamed, dict) and "unit_id" in (renamed.get("accounts") or {})
+    # Where the accounts call the column otherwise, it is stored under its canonical name.
+    column = "unit_id" if own else stored.config["contiguity"].get("unit_id") or "account_id"
     told = pd.Series("", index=stored.accounts.index)
     if column == stored.accounts.index.name:
         told = stored.accounts.index.to_series().astype(str)

@@ -295,7 +295,7 @@ def _check_measure_names(config: Config, by_rep: frozenset[str], findings: list[
         if rule.measure in taken:
             findings.append(
                 Finding(
-                    f"{rule.measure!r} is the name of another column of territories.csv",
+                    f"{rule.measure!r} is a name that the plan's own files use",
                     column=f"balance[{i + 1}].measure",
                     value=rule.measure,
                     remedy='rename the column, for instance with [data.columns.accounts]; to balance the number of accounts say "count"',
@@ -360,7 +360,7 @@ def _check_sizes(config: Config, count: int, accounts: Sheet, travel: Sheet | No
                     sheet.file,
                     column=sheet.own_name(measure),
                     value=f"{total:.6g} in all",
-                    allowed=f"at least {least:g} in all, {SMALLEST_LOAD:g} for each of {count:,} territories",
+                    allowed=f"at least {least:g} in all, {SMALLEST_LOAD:g} for each of {counted(count, 'territory')}",
                     remedy="give it in a smaller unit, and min, max and target_weight accordingly",
                 )
             )

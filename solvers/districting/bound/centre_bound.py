@@ -122,6 +122,13 @@ def centre_values(
     return out
 
 
+def divides(problem: DistrictingProblem, measure: int | None) -> bool:
+    """Return whether units are divided even where whole ones are asked for: with a lower limit, on many pairs."""
+    costs = problem.costs
+    large = isinstance(costs, PlaceCosts) and costs.n_units * costs.n_candidates > BLOCK_PAIRS
+    return large and loads_and_limits(problem, measure, whole=True)[1] > 0.0
+
+
 def near_values(
     reach: Reach,
     own: NDArray[np.int32],
@@ -158,6 +165,8 @@ def near_values(
         out.value[some] = np.nan
         _fill(reach, own, worth, load, lower, upper, out, end)
         done += len(some)
+        if done < cheapest:
+            break  # the rest cannot be centres
         end = float(np.partition(out.value[order[:done]], cheapest - 1)[cheapest - 1])
     return out
 

@@ -69,12 +69,12 @@ def climb_levels(
     done = 0
     before = [] if start is None else [start.astype(float)]
     for count in [*_sizes(problem), None] if rounds else []:
-        if done and should_stop():
+        if (done or count is None) and should_stop():
             break
         earlier = climb.worth
         # A few rounds in any case: a start proves little, and takes long to prove it.
-        here = climb.level(count, rounds, should_stop, at_least=0 if done else _CHECKED)
-        if done and here < rounds:
+        here = climb.level(count, rounds, should_stop, at_least=0 if done or count is None else _CHECKED)
+        if done and 0 < here < rounds:
             # Cut short, a level need not be better yet than the one before.
             before.append(earlier)
         done += here

@@ -8,13 +8,13 @@ handed back is always over all units and candidates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.districting.bound.centre_bound import bound_of, centre_bound, loads_and_limits
-from solvers.districting.bound.levels import climb_levels
+from solvers.districting.bound.centre_bound import bound_of, centre_bound, divides, loads_and_limits
+from solvers.districting.bound.levels import FEWEST_CELLS, climb_levels
 from solvers.districting.bound.offers import Offers, offers
 from solvers.districting.bound.volume import Volume
 from solvers.districting.problem import PlaceCosts
@@ -92,14 +92,17 @@ def ascend(
     measure : int or None
         The measure whose limits to keep; None: the one that a short ascent finds best.
     whole : bool
-        Do not divide units.
+        Do not divide units, where that can be afforded (``centre_bound.divides``).
     """
     if measure is None and problem.n_measures > 1:
         return _with_best_measure(problem, upper_value, should_stop, rounds, start, whole)
     measure = 0 if measure is None and problem.n_measures else measure
+    whole = whole and not divides(problem, measure)
     costs = problem.costs
     climb = _climb_all
     most = _LISTED_PAIRS if loads_and_limits(problem, measure, whole=whole)[1] <= 0 else _FILLED_PAIRS
+    if costs.n_units < FEWEST_CELLS:
+        most = _LISTED_PAIRS
     if isinstance(costs, PlaceCosts) and costs.n_units * costs.n_candidates > most:
         climb = climb_levels
     values, bound, opened, done = climb(problem, upper_value, should_stop, rounds, start, measure, whole)
@@ -196,7 +199,8 @@ def _with_best_measure(
         problem, upper_value=upper_value, should_stop=should_stop, rounds=rounds - _TRIAL, start=best.values,
         measure=best.measure, whole=whole,
     )  # fmt: skip
-    return found if found.bound > best.bound else best
+    found = found if found.bound > best.bound else best
+    return replace(found, rounds=found.rounds + (_TRIAL if found is not best else 0))
 
 
 def _ceiling(problem: DistrictingProblem) -> float:

@@ -27,7 +27,8 @@ class CentreValues:
         Objective units per unit of load at the margin of j's knapsack: at most 0 where the upper limit holds, at least 0
         where the lower one does.
     exact : ndarray of bool, shape (n_candidates,)
-        False where the value is a lower bound on ρ_j only, because its knapsack of whole units was given up.
+        False where the value is a lower bound on ρ_j only: its knapsack of whole units was given up, or that is enough to
+        see that j is not among the cheapest.
     """
 
     value: NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Choose centres and assign every unit to one, territories not connected: the search, best answer first.
 
-Small problems (a few thousand units, or few for each territory) are annealed as they are, from many starts, each walk
+Small problems (a thousand units, or few for each territory) are annealed as they are, from many starts, each walk
 longer than the last, and every good end is improved by exact neighbourhoods. Large ones are annealed as cells of units
 first (``coarsening``); then units are assigned at the centres found, centres moved, and so on.
 

@@ -445,6 +445,28 @@ def test_an_account_in_another_unit_than_its_column_names_fails(tmp_path: Path) 
         assert "unit_members" in Directory(tmp_path / account).failed()
 
 
+@pytest.mark.parametrize("of", ["polygons", "list named", "list"])
+def test_a_column_of_units_by_another_name_is_audited(of: str, tmp_path: Path) -> None:
+    accounts = grid().assign(STCNTY=squares()["unit"])
+    contiguity, frames = {"units": "u.gpkg", "unit_id": "unit"}, {"units": squares()}
+    if of == "polygons":
+        # Thirty kilometres outside: here the column counts, not the place.
+        accounts.loc[0, "latitude"] -= 0.3
+    else:
+        ids = squares()["unit"].to_numpy().reshape(SIDE, SIDE)
+        ends = np.concatenate([np.stack([ids[:, :-1], ids[:, 1:]], -1).reshape(-1, 2),
+                               np.stack([ids[:-1], ids[1:]], -1).reshape(-1, 2)])  # fmt: skip
+        frames = {"adjacency": pd.DataFrame(ends, columns=["unit_a", "unit_b"])}
+        contiguity = {"adjacency": "p.csv"} | ({"unit_id": "unit"} if of == "list named" else {})
+    columns = {"accounts": {"unit_id": "STCNTY"}}
+    problem = planning(accounts, contiguity=contiguity, frames=frames, data={"columns": columns})
+    directory = Directory(tmp_path / "plan")
+    directory.folder.mkdir()
+    assert directory.written(problem).failed() == set()
+    move(directory, "a01")
+    assert "unit_members" in directory.failed()
+
+
 @pytest.mark.parametrize("plan", ["polygons"], indirect=True)
 def test_a_unit_where_none_of_its_accounts_is_fails(plan: Directory) -> None:
     path = plan.folder / "inputs/units.gpkg"

@@ -92,6 +92,14 @@ def test_the_cheapest_are_exact_and_the_others_no_cheaper(problem: DistrictingPr
     np.testing.assert_allclose(np.sort(few)[:2], np.sort(every)[:2], rtol=1e-9, atol=1e-9)
 
 
+def test_fewer_candidates_than_asked_for_may_be_centres() -> None:
+    """Two of three weigh more than any territory may carry."""
+    problem = points_problem(np.zeros((3, 2)), np.array([[1.0, 9.0, 9.0]]), 1.0, 2.0, 2)
+    load, lower, upper = loads_and_limits(problem, 0)
+    found = near_values(Reach(problem.costs), problem.candidate_unit, np.ones(3), load, lower, upper, 0, 2).value  # type: ignore[arg-type]
+    assert np.isfinite(found).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("spherical", [False, True])
 @pytest.mark.parametrize("lower", [-np.inf, 45.0])
 def test_a_large_problem_is_computed_by_locality(

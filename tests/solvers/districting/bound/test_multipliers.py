@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from solvers.districting.bound import coarse, multipliers
+from solvers.districting.bound import centre_bound as bound
+from solvers.districting.bound import coarse, levels, multipliers
 from solvers.districting.bound.centre_bound import centre_bound
 from solvers.districting.bound.multipliers import ascend
 from solvers.districting.problem import DistrictingProblem, PlaceCosts
@@ -115,6 +116,10 @@ def test_a_large_problem_is_climbed_by_cells(lower: float, grouped: bool, monkey
     monkeypatch.setattr(multipliers, "_FILLED_PAIRS", 1_000)
     monkeypatch.setattr(coarse, "_LEAST_TRIED", 150)
     monkeypatch.setattr(coarse, "_KEPT", 60)
+    monkeypatch.setattr(multipliers, "FEWEST_CELLS", 60)
+    monkeypatch.setattr(levels, "FEWEST_CELLS", 40)
+    monkeypatch.setattr(levels, "CELLS_A_TERRITORY", 3)
+    assert len(levels._sizes(problem)) >= 2
     found = ascend(problem, upper_value=None, should_stop=never, rounds=6, measure=0, whole=False)
     again = ascend(problem, upper_value=None, should_stop=never, rounds=6, measure=0, whole=False)
     np.testing.assert_array_equal(found.values, again.values)
@@ -124,5 +129,30 @@ def test_a_large_problem_is_climbed_by_cells(lower: float, grouped: bool, monkey
     stopped = ascend(problem, upper_value=None, should_stop=lambda: True, measure=0, whole=False)
     assert 0 < stopped.rounds < found.rounds
     assert stopped.bound <= found.bound
+    rounds = iter(range(100))
+    cut = ascend(problem, upper_value=None, should_stop=lambda: next(rounds) > 8, rounds=6, measure=0, whole=False)
+    assert stopped.rounds < cut.rounds < found.rounds
+    assert cut.bound == pytest.approx(centre_bound(problem, cut.values, 0))
     better = ascend(problem, upper_value=None, should_stop=never, rounds=2, start=found.values, measure=0, whole=False)
     assert better.bound >= found.bound
+
+
+def test_of_several_measures_the_one_that_proves_most_is_kept() -> None:
+    rng = np.random.default_rng(8)
+    points = rng.uniform(0, 100, (60, 2))
+    load = np.ones((2, 60))
+    problem = points_problem(points, load, -np.inf, np.array([60.0, 12.0]), 6)
+    found = ascend(problem, upper_value=None, should_stop=never, rounds=4)
+    alone = [ascend(problem, upper_value=None, should_stop=never, rounds=4, measure=k).bound for k in range(2)]
+    assert found.measure == 1
+    assert found.bound >= 0.95 * alone[1] > alone[0]
+    assert found.bound == pytest.approx(centre_bound(problem, found.values, 1, whole=found.whole))
+
+
+def test_units_divided_for_want_of_time_are_not_called_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(9).uniform(0, 100, (60, 2))
+    for lower, whole in ((2.0, False), (-np.inf, True)):
+        problem = points_problem(points, np.full((1, 60), 2.0), lower, 30.0, 6)
+        with monkeypatch.context() as patch:
+            patch.setattr(bound, "BLOCK_PAIRS", 100)
+            assert ascend(problem, upper_value=None, should_stop=never, rounds=1, measure=0).whole is whole

@@ -1,0 +1,32 @@
+"""Numbers in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from territory_engine.grammar import not_above
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0"),
+        (0.99996, "0.9999"),
+        (999.96, "999.9"),
+        (12.5, "12.5"),
+        (0.1, "0.1"),
+        (3_206_874.6, "3,206,874"),
+        (7.0, "7"),
+        (100.0, "100"),
+        (-1.23456, "-1.235"),
+    ],
+)
+def test_a_bound_is_rounded_down(number: float, text: str) -> None:
+    assert not_above(number) == text
+
+
+@given(st.floats(-1e12, 1e12))
+def test_no_number_is_told_above_what_it_is(number: float) -> None:
+    assert float(not_above(number).replace(",", "")) <= number + 1e-9 * max(1.0, abs(number))
