@@ -96,7 +96,7 @@ def test_fewer_candidates_than_asked_for_may_be_centres() -> None:
     """Two of three weigh more than any territory may carry."""
     problem = points_problem(np.zeros((3, 2)), np.array([[1.0, 9.0, 9.0]]), 1.0, 2.0, 2)
     load, lower, upper = loads_and_limits(problem, 0)
-    found = near_values(Reach(problem.costs), problem.candidate_unit, np.ones(3), load, lower, upper, 0, 2).value  # type: ignore[arg-type]
+    found = near_values(Reach(problem.costs), problem.candidate_unit, np.ones(3), load, lower, upper, 0, 2).value  # type: ignore[arg-type]  # PlaceCosts
     assert np.isfinite(found).tolist() == [True, False, False]
 
 
