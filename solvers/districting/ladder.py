@@ -90,7 +90,8 @@ def design(
     ----------
     problem : DistrictingProblem
     time_limit_s : float
-        Checked between rounds. A round takes seconds, with a million units up to a minute. Compiling, the first time after an installation, is not counted.
+        Checked between rounds. A round takes seconds, with a million units up to a minute. Compiling, the first time
+        after an installation, is not counted.
     gap : float
         Proved relative gap at which to stop; 0 for optimality (to 1e-6).
     rounds : int or None
@@ -265,11 +266,11 @@ class _Design:
             bound = centre_bound(self.problem, found.values, found.measure)
             found = replace(found, bound=bound, whole=False)
         if found.bound < 0:
-            # Cut off before it was worth anything: no worth at all proves 0, since nothing costs less.
+            # Cut off before it was worth anything: no worth at all proves 0, since nothing costs less. More than that
+            # it proves where lower limits must be filled, but then every unit is looked at for every candidate.
             none = np.zeros(self.problem.n_units)
-            found = replace(
-                found, values=none, bound=centre_bound(self.problem, none, found.measure, whole=found.whole)
-            )
+            proved = 0.0 if self.large else centre_bound(self.problem, none, found.measure, whole=found.whole)
+            found = replace(found, values=none, bound=proved)
         if self.multipliers is None or found.bound > self.multipliers.bound:
             self.multipliers = found
             self.raise_bound(found.bound, {"kind": "prices"})

@@ -27,7 +27,8 @@ from territory_engine.auditing.checks import (
 from territory_engine.auditing.configuration import check_configuration, malformed
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
 from territory_engine.auditing.proof import check_infeasibility, check_proof
-from territory_engine.auditing.rules import StoredCentres, StoredProblem, StoredUnits
+from territory_engine.auditing.rules import StoredProblem
+from territory_engine.auditing.stored_units import StoredCentres, StoredUnits
 from territory_engine.auditing.unit_layer import check_unit_layer, kind_of
 from territory_engine.errors import PlanDirectoryError
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from territory_engine.auditing.rules import EARTH_RADIUS_KM, LIMIT_SLACK, haversine_km
+from territory_engine.auditing.numbers import EARTH_RADIUS_KM, LIMIT_SLACK, haversine_km
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

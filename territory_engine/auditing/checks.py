@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree, text
+from territory_engine.auditing.numbers import LIMIT_SLACK, TOLERANCE, agree, text
+from territory_engine.auditing.rules import StoredProblem
 
 SHOWN = 5
 

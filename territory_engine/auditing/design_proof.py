@@ -10,7 +10,7 @@ import pandas as pd
 
 from territory_engine.auditing.centre_bound import LARGEST_WHOLE_LIMIT, Places, Table, centre_bound
 from territory_engine.auditing.checks import SHOWN
-from territory_engine.auditing.rules import LIMIT_SLACK
+from territory_engine.auditing.numbers import LIMIT_SLACK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.auditing.checks import SHOWN, Check, numeric, verdict
-from territory_engine.auditing.rules import StoredUnits, agree
+from territory_engine.auditing.numbers import agree
+from territory_engine.auditing.stored_units import StoredUnits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

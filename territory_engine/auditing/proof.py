@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from territory_engine.auditing.checks import SHOWN, Check, compared, number
 from territory_engine.auditing.design_proof import OverCentres, proved_over_centres
-from territory_engine.auditing.rules import LIMIT_SLACK, TOLERANCE, StoredProblem, agree
+from territory_engine.auditing.numbers import LIMIT_SLACK, TOLERANCE, agree
+from territory_engine.auditing.rules import StoredProblem
 
 # What a proof of infeasibility must exceed, relative to the terms it is the difference of, so that it is no rounding.
 _CERTIFICATE_MARGIN = 1e-9

@@ -13,67 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.auditing.numbers import LIMIT_SLACK, haversine_km, text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-EARTH_RADIUS_KM = 6371.0088
-
-# The one tolerance: a number in the plan may differ from the recomputed one by this much, relative to it, or where it is
-# small by this much of what such numbers are like, which counts as 1 at most.
-TOLERANCE = 1e-6
-# Loads may pass a limit by this fraction of it (plus TOLERANCE): the last digits of a sum depend on its order.
-LIMIT_SLACK = 1e-9
+    from territory_engine.auditing.stored_units import StoredCentres, StoredUnits
 
 _BLOCK_CELLS = 1 << 18
-
-
-def agree(found: ArrayLike, expected: ArrayLike, typical: ArrayLike = 1.0) -> NDArray[np.bool_]:
-    """Compare numbers within :data:`TOLERANCE`, element by element; NaN agrees with NaN only.
-
-    Parameters
-    ----------
-    found, expected : array-like of float64, broadcastable
-    typical : array-like of float64, broadcastable
-        What numbers of this kind are like, so that a measure in small units is compared as closely as one in large units.
-
-    Returns
-    -------
-    ndarray of bool
-    """
-    a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    finite = np.isfinite(a) & np.isfinite(b)
-    with np.errstate(invalid="ignore"):
-        close = finite & (np.abs(a - b) <= TOLERANCE * np.maximum(np.minimum(1.0, typical), np.abs(b)))
-    return np.asarray(close | (a == b) | (np.isnan(a) & np.isnan(b)))
-
-
-def haversine_km(
-    latitude_a: NDArray[np.float64],
-    longitude_a: NDArray[np.float64],
-    latitude_b: NDArray[np.float64],
-    longitude_b: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return great-circle distances on the sphere of radius 6371.0088 km; degrees in, km out, NaN where a place is NaN.
-
-    Source: 2R·asin(√h) with h = sin²(Δφ/2) + cos φ_a · cos φ_b · sin²(Δλ/2).
-    """
-    phi_a, phi_b = np.radians(latitude_a), np.radians(latitude_b)
-    h = np.sin((phi_b - phi_a) / 2) ** 2
-    h += np.cos(phi_a) * np.cos(phi_b) * np.sin(np.radians(longitude_b - longitude_a) / 2) ** 2
-    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(h, 1.0))))
-
-
-def text(column: pd.Series[Any]) -> pd.Series[str]:
-    """Return a column as text without blanks around it; ``""`` where there is nothing, whole numbers without ``.0``."""
-
-    def word(value: Any) -> str:
-        if pd.isna(value):
-            return ""
-        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-    return column.map(word)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,52 +37,6 @@ class Limits:
     upper: NDArray[np.float64]
     target: NDArray[np.float64]
     weight: float
-
-
-@dataclass(frozen=True, eq=False)
-class StoredUnits:
-    """The geographic units in a plan directory.
-
-    Attributes
-    ----------
-    ids : Index of str
-    pairs : ndarray of int, shape (n_pairs, 2)
-        Positions of units that touch or were joined across a gap.
-    unit_of : ndarray of int, shape (n_accounts,)
-        Position of the unit of each account.
-    places : ndarray of float64, shape (n_units, 2)
-        Where a territory of this unit may be centred; NaN where nobody knows.
-    joined : ndarray of bool, shape (n_pairs,)
-        Pairs that do not touch but were joined so that the whole is connected.
-    kind : {"polygons", "pairs", "cells"}
-        What the configuration says that units are.
-    outlines : ndarray of geometry, shape (n_units,), or None
-        Longitude and latitude; None for a list of neighbours.
-    """
-
-    ids: pd.Index[str]
-    pairs: NDArray[np.intp]
-    unit_of: NDArray[np.intp]
-    places: NDArray[np.float64]
-    joined: NDArray[np.bool_]
-    kind: str
-    outlines: NDArray[np.object_] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class StoredCentres:
-    """Where a plan that chose its centres says they are.
-
-    Attributes
-    ----------
-    ids : Index of str, one a territory
-        The account or unit at whose place the territory is centred.
-    places : ndarray of float64, shape (n_territories, 2)
-        Latitude and longitude, or x and y; NaN with a travel table.
-    """
-
-    ids: pd.Index[str]
-    places: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

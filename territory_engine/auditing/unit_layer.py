@@ -13,12 +13,13 @@ import pandas as pd
 
 from territory_engine.auditing.checks import Check, verdict
 from territory_engine.auditing.districts import pieces_of
-from territory_engine.auditing.rules import text
+from territory_engine.auditing.numbers import text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from territory_engine.auditing.rules import StoredProblem, StoredUnits
+    from territory_engine.auditing.rules import StoredProblem
+    from territory_engine.auditing.stored_units import StoredUnits
 
 # Outlines that lie this close, in widths of the smaller unit, side by side over this part of its width, share a border:
 # a little more than is allowed when units are read, since outlines may have been on a map projection then.

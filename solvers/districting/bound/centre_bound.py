@@ -8,8 +8,8 @@ Let serving unit i be worth μ_i, and drop the rule that every unit is served on
 is at most the cost of every design, for *any* μ, positive or not: a design opens p distinct candidates, each serves its
 own unit and a load within the limits, and together they serve every unit once, so that Σ_i μ_i cancels. The limits are
 those of one measure, the loosest of any territory. ``whole`` asks for x ∈ {0, 1}, which proves more where a territory
-holds few units: on SJC1 the best bound rises from 97.0 to 99.8 % of the optimum. Other measures, the graph, eligibility and soft targets are left out:
-that is valid, only weaker.
+holds few units: on SJC1 the best bound rises from 97.0 to 99.8 % of the optimum. Other measures, the graph, eligibility
+and soft targets are left out: that is valid, only weaker.
 
 Source: Geoffrion 1974; for the capacitated p-median Lorena & Senne 2004, "A column generation approach to capacitated
 p-median problems"; for districting Validi, Buchanan & Lykhovyd 2022, "Imposing contiguity constraints in political

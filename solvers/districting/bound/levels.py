@@ -19,7 +19,7 @@ from solvers.districting.bound.centre_bound import bound_of, centre_values, load
 from solvers.districting.bound.coarse import Cells, Tried, most_attractive
 from solvers.districting.bound.reach import Reach
 from solvers.districting.bound.volume import Volume
-from solvers.districting.centres.coarsening import coarsened
+from solvers.districting.coarsening import coarsened
 from solvers.districting.problem import PlaceCosts
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from solvers.districting.centres.annealing import Annealer
-from solvers.districting.centres.coarsening import coarsened
 from solvers.districting.centres.decomposition import PART_UNITS, Decomposition
 from solvers.districting.centres.medians import Recentring
 from solvers.districting.centres.seeding import halved, start_at
 from solvers.districting.centres.shifts import Settling
 from solvers.districting.centres.sites import unit_places
 from solvers.districting.centres.territories import rules_of
+from solvers.districting.coarsening import coarsened
 from solvers.problem import CACHE_PAIRS
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 
 from territory_engine.auditing import rules as auditing_rules
 from territory_engine.auditing.audit import audit
-from territory_engine.auditing.rules import StoredProblem, agree, text
+from territory_engine.auditing.numbers import TOLERANCE, agree, text
+from territory_engine.auditing.rules import StoredProblem
 from territory_engine.config import Config
 from territory_engine.errors import PlanDirectoryError
 from territory_engine.plan import Plan
@@ -876,7 +877,7 @@ def test_any_prices_prove_the_same_as_the_plain_loops_and_never_more_than_the_op
 
 @given(st.floats(-1e9, 1e9), st.floats(-0.9, 0.9))
 def test_numbers_agree_within_the_tolerance_and_not_beyond(expected: float, fraction: float) -> None:
-    scale = auditing_rules.TOLERANCE * max(1.0, abs(expected))
+    scale = TOLERANCE * max(1.0, abs(expected))
     assert agree(expected + fraction * scale, expected)
     assert not agree(expected + 1.1 * scale + math.ulp(expected), expected)
 

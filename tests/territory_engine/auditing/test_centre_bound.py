@@ -13,7 +13,7 @@ from solvers.districting.bound import centre_bound as solver
 from solvers.districting.problem import DistrictingProblem, MatrixCosts
 from territory_engine.auditing import centre_bound as audit
 from tests.solvers.districting.conftest import points_problem
-from tests.solvers.districting.free_centres import every_design, problems
+from tests.solvers.districting.designs import every_design, problems
 
 
 def audited(

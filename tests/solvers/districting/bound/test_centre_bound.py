@@ -16,7 +16,7 @@ from solvers.districting.bound.centre_bound import bound_of, centre_bound, centr
 from solvers.districting.bound.reach import Reach
 from solvers.districting.problem import DistrictingProblem, MatrixCosts, PlaceCosts
 from tests.solvers.districting.conftest import points_problem
-from tests.solvers.districting.free_centres import every_design, problems
+from tests.solvers.districting.designs import every_design, problems
 
 
 def drawn_multipliers(problem: DistrictingProblem, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from solvers.districting.bound.centre_bound import centre_bound
 from solvers.districting.bound.multipliers import ascend
 from solvers.districting.problem import DistrictingProblem, PlaceCosts
 from tests.solvers.districting.conftest import points_problem
-from tests.solvers.districting.free_centres import every_design, problems
+from tests.solvers.districting.designs import every_design, problems
 
 
 def never() -> bool:

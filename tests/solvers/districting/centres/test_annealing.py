@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers.districting.centres.annealing import Annealer
-from solvers.districting.centres.coarsening import coarsened
 from solvers.districting.centres.decomposition import Decomposition
 from solvers.districting.centres.medians import Recentring
 from solvers.districting.centres.seeding import halved, spread_out, start_at
 from solvers.districting.centres.shifts import Settling
 from solvers.districting.centres.sites import pointwise, site_cost, site_costs, unit_places
 from solvers.districting.centres.territories import rules_of
+from solvers.districting.coarsening import coarsened
 from tests.solvers.districting.conftest import brute_force, points_problem
 
 

@@ -10,7 +10,7 @@ from solvers.districting.bound.multipliers import ascend
 from solvers.districting.problem import DistrictingProblem
 from solvers.districting.whole.fixing import fix, open_candidates
 from tests.solvers.districting.conftest import points_problem
-from tests.solvers.districting.free_centres import every_design, problems
+from tests.solvers.districting.designs import every_design, problems
 
 
 @given(problem=problems(), seed=st.integers(0, 1000), whole=st.booleans(), climbed=st.booleans())
