@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 GEOJSON_DECIMALS = 5  # about a metre
+_CENTIMETRE_DECIMALS = 7
 _MARGIN_FRACTION = 0.05
 
 
@@ -85,7 +86,10 @@ def _dissolved_units(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_
     assert problem.units is not None
     assert problem.units.geometry is not None
     assert plan.units is not None
-    units = shapely.transform(problem.units.geometry.to_numpy(), lambda c: mercator(c[:, 0], c[:, 1]))
+    # To a centimetre: corners that neighbours share may differ in their last digits, which leaves slits.
+    units = shapely.transform(
+        problem.units.geometry.to_numpy(), lambda c: np.round(mercator(c[:, 0], c[:, 1]), _CENTIMETRE_DECIMALS)
+    )
     row = plan.territories.index.get_indexer(pd.Index(plan.units["territory_id"].reindex(problem.units.ids)))
     shapes = np.full(len(plan.territories), None, dtype=object)
     for t in range(len(shapes)):

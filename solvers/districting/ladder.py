@@ -70,8 +70,8 @@ SEARCH_SHARE, PROVEN_BY = 0.45, 0.8
 """With more pairs than that the answer comes first, in this share of the time, and the bound after it, until that part of
 the time is gone: pricing takes the rest."""
 
-BOUND_SHARE = 0.25
-"""At most this share of the time goes into the bound before an answer is looked for."""
+BOUND_SHARE, MOST_BOUND_S = 0.25, 60.0
+"""At most this share of the time, and so many seconds, go into the bound before an answer is looked for."""
 
 
 def design(
@@ -278,10 +278,9 @@ class _Design:
     def _bound(self) -> None:
         """Find multipliers that bound every choice of centres."""
         self.say("bounding")
-        stop_at = PROVEN_BY * self.time_limit_s if self.large else self.seconds() + BOUND_SHARE * self.time_limit_s
-        if self.rounds_wanted is not None:
-            # Asked for by rounds, the answer is not to depend on the clock, nor is its bound.
-            stop_at = self.time_limit_s
+        stop_at = self.seconds() + min(BOUND_SHARE * self.time_limit_s, MOST_BOUND_S)
+        if self.large:
+            stop_at = PROVEN_BY * self.time_limit_s
         self._take(
             ascend(
                 self.problem,

@@ -350,7 +350,7 @@ def _check_sizes(config: Config, count: int, accounts: Sheet, travel: Sheet | No
     least = SMALLEST_LOAD * count
     for measure in dict.fromkeys(r.measure for r in config.balance if (r.tolerance, r.min, r.max) != (None,) * 3):
         sheet = travel if travel is not None and travel.has(measure) else accounts
-        if measure == "count" or not sheet.has(measure) or sheet.frame[measure].dtype != np.float64:
+        if measure == "count" or not sheet.has(measure) or sheet.frame[measure].dtype != np.float64 or sheet.findings:
             continue
         total = float(sheet.frame[measure].mean()) * len(accounts)
         if 0 < total < least:

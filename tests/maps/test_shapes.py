@@ -4,6 +4,7 @@ import json
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -12,6 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from maps import territory_shapes, write_geojson
 from maps.cells import mercator, territory_cells, wgs84
+from territory_engine.config import parse_config
+from territory_engine.planner import solve
+from territory_engine.reading.loading import load_frames
 
 REPS = {"R1": (-93.0, 41.0), "R2": (-91.0, 42.0), "R3": (-95.0, 42.5)}
 
@@ -154,3 +158,30 @@ def test_any_accounts_give_valid_shapes_without_overlaps_for_every_owner_of_a_pl
     present = shapes[~shapely.is_missing(shapes)]
     assert shapely.is_valid(present).all()
     assert abs(overlap(shapes)) < 1e-6 * shapely.area(present).sum()
+
+
+def test_territories_of_hexagons_have_no_slits(tmp_path):
+    rng = np.random.default_rng(0)
+    accounts = pd.DataFrame(
+        {
+            "account_id": [f"a{i}" for i in range(200)],
+            "latitude": rng.uniform(36, 44, 200),
+            "longitude": rng.uniform(-98, -86, 200),
+        }
+    )
+    content = {
+        "data": {"accounts": "a.csv"},
+        "territories": {"centers": "free", "count": 3},
+        "contiguity": {"cells": "h3", "resolution": 3},
+        "solve": {"rounds": 2, "gap": 0.5},
+    }
+    problem = load_frames(accounts, None, parse_config(content))
+    path = tmp_path / "territories.geojson"
+    write_geojson(territory_shapes(problem, solve(problem)), path)
+    written = gpd.read_file(path).geometry
+    assert written.is_valid.all()
+    assert min((part.area for shape in written for part in slits_of(shape)), default=1.0) > 1e-6
+
+
+def slits_of(shape):
+    return [shapely.polygons(ring) for part in shapely.get_parts(shape) for ring in part.interiors]

@@ -164,6 +164,8 @@ class Tried:
     def opened(self, value: NDArray[np.float64], count: int, temperature: float) -> NDArray[np.float64]:
         """Return how much each row is opened, ``count`` in all, at a temperature (in objective units)."""
         finite = np.isfinite(value)
+        # Where nothing is worth anything there is no temperature either.
+        temperature = max(temperature, 1e-9 * float(np.abs(value[finite]).max(initial=0.0)), 1e-300)
         low, high = float(value[finite].min()) - 60 * temperature, float(value[finite].max()) + 60 * temperature
         share = np.zeros(len(value))
         for _ in range(60):

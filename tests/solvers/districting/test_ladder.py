@@ -90,3 +90,20 @@ def test_an_assignment_that_the_clock_cut_short_is_not_taken(monkeypatch: pytest
     assert design(problem, time_limit_s=600.0, rounds=2, gap=0.0).assignment is not None
     assert cut
     assert not any(a is found.assignment for a in offered for found in cut)
+
+
+@pytest.mark.parametrize("rounds", [None, 2])
+def test_the_bound_leaves_time_for_an_answer(rounds: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, now, over = ladder.ascend, [0.0], []
+
+    def slow(problem: DistrictingProblem, *, should_stop: Any, **options: Any) -> Multipliers:
+        over.append(should_stop())
+        now[0] = 20.0
+        over.append(should_stop())
+        return real(problem, should_stop=should_stop, **options)
+
+    monkeypatch.setattr(ladder._Design, "seconds", lambda self: now[0])
+    monkeypatch.setattr(ladder, "SMALL_UNITS", 0)
+    monkeypatch.setattr(ladder, "ascend", slow)
+    assert design(scattered(), time_limit_s=60.0, rounds=rounds, gap=0.5).assignment is not None
+    assert over == [False, True]
