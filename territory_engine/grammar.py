@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 def not_above(number: float) -> str:
     """Return a number as text, rounded down: whole from 1,000 on, else to four digits. ``0.99996`` → ``"0.9999"``."""
+    # Its last binary digits say nothing: a sum that should be 154.6 and came out as 154.59999999999997 is 154.6.
+    meant = Context(prec=13).create_decimal(repr(float(number)))
     if number == 0 or abs(number) >= 1000:
-        return f"{math.floor(number):,}"
-    # From the shortest decimal that stands for the number: its last binary digit says nothing.
-    rounded = Context(prec=4, rounding=ROUND_FLOOR).create_decimal(repr(number)).normalize()
+        return f"{math.floor(meant):,}"
+    rounded = Context(prec=4, rounding=ROUND_FLOOR).create_decimal(meant).normalize()
     return f"{rounded:f}" if abs(number) >= 1e-6 else str(rounded)
 
 

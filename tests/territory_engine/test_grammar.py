@@ -21,6 +21,9 @@ from territory_engine.grammar import not_above
         (7.0, "7"),
         (100.0, "100"),
         (-1.23456, "-1.235"),
+        (154.59999999999997, "154.6"),
+        (154.5999, "154.5"),
+        (1_999.9999999999998, "2,000"),
     ],
 )
 def test_a_bound_is_rounded_down(number: float, text: str) -> None:
