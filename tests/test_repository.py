@@ -26,7 +26,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = ["maps", "scenarios", "solvers", "territory_engine"]
 DOCUMENTS = [
     path
-    for folder in ("", "docs", "docs/decisions", "examples/iowa", "benchmarks")
+    for folder in ("", "docs", "docs/decisions", "examples/iowa", "examples/bricks", "benchmarks")
     for path in sorted((ROOT / folder).glob("*.md"))
 ]
 
