@@ -2,7 +2,9 @@
 
 For any λ⁺, λ⁻ ≥ 0 and any |π| ≤ w::
 
-    LB = Σ_i min_t ( c_it + Σ_k (λ⁺_kt − λ⁻_kt + π_kt) a_kit ) − Σ_kt ( λ⁺_kt u_kt − λ⁻_kt l_kt + π_kt T_kt )
+    LB = Σ_i min_t ( c_it + Σ_k (λ⁺_kt − λ⁻_kt + π_kt) a_kit + β d_it ) − Σ_kt ( λ⁺_kt u_kt − λ⁻_kt l_kt + π_kt T_kt ) − β B
+
+with β ≥ 0 the price of what changes hands, where that is limited to B in all.
 
 A soft target is a pair of limits, both at T, whose prices are capped: w |L − T| = max over |π| ≤ w of π (L − T).
 
@@ -16,7 +18,7 @@ One pass, no solver; the audit repeats it with its own code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,11 +42,14 @@ class Prices:
     target : ndarray of float64, shape (n_measures, n_territories)
         π between −w and w: positive where one unit of load less would bring the territory nearer its target, negative
         where one more would. Left out: zeros.
+    moved : float
+        β ≥ 0: price per unit of disruption; 0 where that is not limited.
     """
 
     upper: NDArray[np.float64]
     lower: NDArray[np.float64]
     target: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    moved: float = 0.0
 
     def __post_init__(self) -> None:
         if self.target.size == 0:
@@ -68,6 +73,7 @@ class Prices:
         upper: NDArray[np.float64],
         lower: NDArray[np.float64],
         target: NDArray[np.float64] | None = None,
+        moved: float = 0.0,
     ) -> Prices:
         """Return valid prices: negatives and prices of infinite limits are cut to 0, prices of targets to ±w."""
         cap = problem.target_weight[:, None]
@@ -75,10 +81,11 @@ class Prices:
             np.where(np.isfinite(problem.upper), np.maximum(upper, 0.0), 0.0),
             np.where(np.isfinite(problem.lower), np.maximum(lower, 0.0), 0.0),
             np.zeros(upper.shape) if target is None else np.clip(target, -cap, cap),
+            max(0.0, moved) if problem.limit is not None else 0.0,
         )
 
     @classmethod
-    def of_net(cls, problem: AssignmentProblem, net: NDArray[np.float64]) -> Prices:
+    def of_net(cls, problem: AssignmentProblem, net: NDArray[np.float64], moved: float = 0.0) -> Prices:
         """Return the valid prices with this sum that prove most, as the target's price and the limits' own.
 
         What one price p is worth on one measure in one territory is max over l ≤ L ≤ u of p L − w |L − T|. With the
@@ -86,20 +93,22 @@ class Prices:
         upper limit every load is below it: its price is −w whatever p is; and w with the target below the lower limit.
         """
         if not problem.has_targets:
-            return cls.of(problem, np.maximum(net, 0.0), np.maximum(-net, 0.0))
+            return cls.of(problem, np.maximum(net, 0.0), np.maximum(-net, 0.0), moved=moved)
         cap = np.broadcast_to(problem.target_weight[:, None], net.shape)
         target = np.clip(net, -cap, cap)
         target = np.where(problem.target > problem.upper, -cap, target)
         target = np.where(problem.target < problem.lower, cap, target)
         rest = net - target
-        return cls.of(problem, np.maximum(rest, 0.0), np.maximum(-rest, 0.0), target)
+        return cls.of(problem, np.maximum(rest, 0.0), np.maximum(-rest, 0.0), target, moved)
 
 
 def limit_value(problem: AssignmentProblem, prices: Prices) -> float:
-    """Return Σ λ⁺u − λ⁻l + πT, less what whole loads gain: what limits and targets are worth at these prices."""
+    """Return Σ λ⁺u − λ⁻l + πT + βB, less what whole loads gain: what limits and targets are worth at these prices."""
     upper = np.where(prices.upper > 0, problem.upper, 0.0)
     lower = np.where(prices.lower > 0, problem.lower, 0.0)
     value = float((prices.upper * upper).sum() - (prices.lower * lower).sum())
+    if problem.limit is not None:
+        value += prices.moved * problem.limit.limit
     if problem.has_targets:
         value += float((prices.target * problem.target - whole_target_gain(problem, prices)).sum())
     return value
@@ -126,10 +135,10 @@ def centred(problem: AssignmentProblem, prices: Prices) -> Prices:
         weight = problem.target_weight[k]
         shift = np.clip(np.median(target[k]), target[k].max() - weight, target[k].min() + weight)
         target[k] = np.clip(target[k] - shift, -weight, weight)
-    moved = Prices(prices.upper, prices.lower, target)
+    centre = replace(prices, target=target)
     # What whole loads gain depends on where the prices are, so it may be less there.
     least = priced_bound(problem, prices) - 1e-9 * problem.n_units
-    return moved if priced_bound(problem, moved) >= least else prices
+    return centre if priced_bound(problem, centre) >= least else prices
 
 
 def cheapest(
@@ -157,6 +166,8 @@ def cheapest(
     parts = []
     for first, last, block in problem.blocks():
         cost = np.where(np.isfinite(block), 0.0, np.inf) if costless else block
+        if prices.moved > 0 and problem.limit is not None:
+            cost = problem.limit.add_to(cost, first, prices.moved)
         if problem.pair_loads is None:
             parts.append(cheapest_pairs(cost, np.ascontiguousarray(problem.loads[:, first:last]), net, per_unit))
         else:

@@ -5,7 +5,7 @@ Every rung above the prices works on these pairs only; the bound is always check
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from solvers.chunks import over_chunks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from solvers.bounds import Prices
     from solvers.problem import AssignmentProblem
 
 
@@ -29,12 +30,15 @@ class Candidates:
     territory : ndarray of int32, shape (n_pairs,)
     cost : ndarray of float64, shape (n_pairs,)
     load : ndarray of float64, shape (n_measures, n_pairs)
+    moved : ndarray of float64, shape (n_pairs,), or (0,)
+        What of the unit changes hands there; empty where that is not limited.
     """
 
     start: NDArray[np.int64]
     territory: NDArray[np.int32]
     cost: NDArray[np.float64]
     load: NDArray[np.float64]
+    moved: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def n_units(self) -> int:
@@ -50,18 +54,21 @@ class Candidates:
         """Return the unit of every pair, shape ``(n_pairs,)``."""
         return np.repeat(np.arange(self.n_units), np.diff(self.start))
 
-    def reduced_costs(self, net_prices: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return cost plus priced load of every pair; ``net_prices`` has shape (n_measures, n_territories)."""
+    def reduced_costs(self, prices: Prices) -> NDArray[np.float64]:
+        """Return cost plus priced load and disruption of every pair."""
         reduced = self.cost.copy()
-        for price, load in zip(net_prices, self.load, strict=True):
+        for price, load in zip(prices.net, self.load, strict=True):
             reduced += price[self.territory] * load
+        if len(self.moved) and prices.moved > 0:
+            reduced += prices.moved * self.moved
         return reduced
 
     def keep(self, mask: NDArray[np.bool_]) -> Candidates:
         """Return the pairs where ``mask`` is true."""
         counts = np.add.reduceat(mask, self.start[:-1]) if self.n_pairs else np.zeros(self.n_units, np.int64)
         start = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        return Candidates(start, self.territory[mask], self.cost[mask], np.ascontiguousarray(self.load[:, mask]))
+        load, moved = np.ascontiguousarray(self.load[:, mask]), self.moved[mask] if len(self.moved) else self.moved
+        return Candidates(start, self.territory[mask], self.cost[mask], load, moved)
 
     def pair_of(self, assignment: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the pair that each unit's territory is, shape ``(n_units,)``; −1 where it is no candidate."""
@@ -92,7 +99,14 @@ def gather(problem: AssignmentProblem, units: NDArray[np.int64], territories: ND
     unit, territory, cost = unit[allowed], territory[allowed], cost[allowed]
     load = problem.loads[:, unit] if problem.pair_loads is None else problem.pair_loads[:, unit, territory]
     start = np.searchsorted(unit, np.arange(problem.n_units + 1)).astype(np.int64)
-    return Candidates(start, territory, cost, np.ascontiguousarray(load))
+    return Candidates(start, territory, cost, np.ascontiguousarray(load), moved_of(problem, unit, territory))
+
+
+def moved_of(
+    problem: AssignmentProblem, units: NDArray[np.int64], territories: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Return what of the units changes hands in these territories, shape ``(n,)``; empty where that is not limited."""
+    return np.empty(0) if problem.limit is None else problem.limit.of_pairs(units, territories)
 
 
 def from_rows(problem: AssignmentProblem, table: NDArray[np.int32]) -> Candidates:
@@ -106,7 +120,7 @@ def from_rows(problem: AssignmentProblem, table: NDArray[np.int32]) -> Candidate
     territory = np.ascontiguousarray(table[real], dtype=np.int32)
     unit = np.repeat(np.arange(problem.n_units), counts)
     load = problem.loads[:, unit] if problem.pair_loads is None else problem.pair_loads[:, unit, territory]
-    return Candidates(start, territory, cost[real], np.ascontiguousarray(load))
+    return Candidates(start, territory, cost[real], np.ascontiguousarray(load), moved_of(problem, unit, territory))
 
 
 def from_table(problem: AssignmentProblem, table: NDArray[np.int32], *extra: NDArray[np.int32]) -> Candidates:
@@ -118,8 +132,14 @@ def from_table(problem: AssignmentProblem, table: NDArray[np.int32], *extra: NDA
     return gather(problem, units[real], territories[real])
 
 
+def from_pairs(problem: AssignmentProblem, candidates: Candidates, assignment: NDArray[np.int32]) -> Candidates:
+    """Return candidates with the pairs of an assignment among them."""
+    units = np.concatenate([candidates.unit(), np.arange(problem.n_units)])
+    return gather(problem, units, np.concatenate([candidates.territory, assignment]))
+
+
 def filling_pairs(
-    problem: AssignmentProblem, net_prices: NDArray[np.float64], per_territory: int
+    problem: AssignmentProblem, prices: Prices, per_territory: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return, for every territory, the units that would go there with least regret: what it could be filled with.
 
@@ -132,11 +152,14 @@ def filling_pairs(
     """
     units: list[NDArray[np.int64]] = []
     territories: list[NDArray[np.int32]] = []
+    net = prices.net
     for first, last, block in problem.blocks():
         if problem.pair_loads is None:
-            reduced = block + problem.loads[:, first:last].T @ net_prices
+            reduced = block + problem.loads[:, first:last].T @ net
         else:
-            reduced = block + np.einsum("kt,kit->it", net_prices, problem.pair_loads[:, first:last])
+            reduced = block + np.einsum("kt,kit->it", net, problem.pair_loads[:, first:last])
+        if problem.limit is not None and prices.moved > 0:
+            reduced = problem.limit.add_to(reduced, first, prices.moved)
         reduced -= reduced.min(axis=1, keepdims=True)
         by_territory = np.ascontiguousarray(reduced.T)
         size = min(last - first, max(1, -(-per_territory * (last - first) // problem.n_units)))

@@ -34,9 +34,10 @@ COST_STEPS = 2.0**36
 def counts_alike_units(problem: AssignmentProblem) -> bool:
     """Whether the flow is exact for this problem: one measure, one load, the same for every unit and territory.
 
+    A limit on disruption is across territories, and no flow keeps it.
     With a soft target the load must be 1: only then do prices prove what whole units can reach of it.
     """
-    if problem.n_measures != 1 or problem.pair_loads is not None or problem.n_units == 0:
+    if problem.n_measures != 1 or problem.pair_loads is not None or problem.n_units == 0 or problem.limit is not None:
         return False
     load = problem.loads[0, 0]
     return bool(load > 0 and np.all(problem.loads[0] == load) and (load == 1 or not problem.has_targets))

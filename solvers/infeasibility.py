@@ -8,6 +8,7 @@ checked in one pass like any other bound. They come from the least total violati
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,8 @@ def is_certificate(problem: AssignmentProblem, prices: Prices) -> bool:
     finite_upper = np.where(prices.upper > 0, problem.upper, 0.0)
     finite_lower = np.where(prices.lower > 0, problem.lower, 0.0)
     size = float((prices.upper * np.abs(finite_upper)).sum() + (prices.lower * np.abs(finite_lower)).sum())
+    if problem.limit is not None:
+        size += prices.moved * max(problem.limit.limit, float(problem.limit.total.sum()))
     return bool(value > CERTAIN * max(size, 1e-300)) and value > 0
 
 
@@ -96,6 +99,9 @@ def prove_infeasible(problem: AssignmentProblem, *, thorough: bool = False) -> P
     """
     if len(stranded_units(problem)) or len(oversized_units(problem)):
         return Prices.zero(problem)
+    forced = forced_moves(problem)
+    if forced is not None:
+        return forced
     if problem.n_measures == 0:
         return None
     crossed = crossed_limits(problem)
@@ -105,11 +111,19 @@ def prove_infeasible(problem: AssignmentProblem, *, thorough: bool = False) -> P
     if cut is not None:
         return cut
     part = problem if thorough else lumped(problem)
-    if part is None or (problem.n_measures == 1 and problem.pair_loads is None):
+    if part is None or (problem.n_measures == 1 and problem.pair_loads is None and problem.limit is None):
         # With one measure there are no conflicts but cuts.
         return None
     prices = least_violation(part, pairs=THOROUGH_PAIRS if thorough else LUMPED_PAIRS)
     return prices if prices is not None and is_certificate(problem, prices) else None
+
+
+def forced_moves(problem: AssignmentProblem) -> Prices | None:
+    """Return the certificate that more must change hands than may: units whose territory of today may not have them."""
+    if problem.limit is None:
+        return None
+    prices = replace(Prices.zero(problem), moved=1.0)
+    return prices if is_certificate(problem, prices) else None
 
 
 def clashing_cut(problem: AssignmentProblem) -> Prices | None:

@@ -12,16 +12,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from solvers.bounds import Prices, centred, cheapest, priced_bound
-from solvers.candidates import Candidates, from_table, gather
+from solvers.candidates import Candidates, from_pairs, from_table, gather
+from solvers.disruption import DisruptedCosts
 from solvers.flow import counts_alike_units, least_cost_flow
-from solvers.infeasibility import prove_infeasible
+from solvers.infeasibility import is_certificate, prove_infeasible
 from solvers.linear import solve_relaxation
 from solvers.prices import ascend, sample_prices, with_filling
+from solvers.problem import AssignmentProblem, with_slack
 from solvers.result import Progress, SolveResult, relative_gap
 from solvers.search import Search, Stop
 from solvers.whole import tightened
@@ -29,11 +32,13 @@ from solvers.whole import tightened
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from solvers.problem import AssignmentProblem
     from solvers.result import ProgressListener, StopRequest
 
 SIMPLEX_PAIRS = 250_000
 """Up to this many allowed pairs the simplex takes the whole relaxation."""
+
+RESCUE_SHARE = 0.3
+"""Part of the time in which the fewest moves are looked for where a limited number of moves did not do."""
 
 OPTIMAL_GAP = 1e-6
 """A gap this small is called optimal."""
@@ -92,6 +97,26 @@ def solve(
     if tight.has_targets:
         prices = centred(tight, prices)
     search = Search(tight, candidates, prices, start, np.random.default_rng(seed), report)
+    if tight.limit is not None:
+        search.place(stop)
+        if not search.feasible and not stop.at_once():
+            report("finding the fewest moves")
+            fewest = fewest_moves(
+                tight,
+                time_limit_s=RESCUE_SHARE * time_limit_s,
+                seed=seed,
+                until=tight.limit.limit,
+                should_stop=should_stop,
+            )
+            if fewest.status == "infeasible":
+                return replace(fewest, seconds=time.perf_counter() - began)
+            if fewest.lower_bound is not None and fewest.lower_bound > tight.limit.limit:
+                refused = _too_few_moves(tight, fewest, began)
+                if refused is not None:
+                    return refused
+            if fewest.assignment is not None and tight.is_feasible(fewest.assignment):
+                candidates = from_pairs(tight, candidates, fewest.assignment)
+                search = Search(tight, candidates, prices, fewest.assignment, np.random.default_rng(seed), report)
     termination = search.run(stop)
     seconds = time.perf_counter() - began
     proof = dict(search.proof)
@@ -127,6 +152,7 @@ def solve(
             search.rounds,
             seconds,
             target_prices=prices.target,
+            moved_price=prices.moved,
         )
     assignment = search.assignment
     objective = problem.objective_of(assignment)
@@ -147,6 +173,83 @@ def solve(
         search.rounds,
         seconds,
         target_prices=prices.target,
+        moved_price=prices.moved,
+    )
+
+
+def fewest_moves(
+    problem: AssignmentProblem,
+    *,
+    time_limit_s: float,
+    until: float | None = None,
+    gap: float = OPTIMAL_GAP,
+    rounds: int | None = None,
+    seed: int = 0,
+    on_progress: ProgressListener | None = None,
+    should_stop: StopRequest | None = None,
+) -> SolveResult:
+    """Find the assignment within the load limits that moves least, whatever it costs.
+
+    Parameters
+    ----------
+    problem : AssignmentProblem
+        With a disruption; its limit and the soft targets are not asked for.
+    time_limit_s : float
+    until : float or None
+        Ends the search once so little is moved, or is proved impossible; None: goes on to the fewest.
+    gap, rounds, seed, on_progress, should_stop
+        As for :func:`solve`.
+
+    Returns
+    -------
+    SolveResult
+        Objective and bounds are in units of disruption; the prices prove the bound with a disruption price of 1.
+    """
+    assert problem.disruption is not None
+    settled = False
+
+    def listen(progress: Progress) -> None:
+        nonlocal settled
+        if until is not None:
+            enough = progress.objective is not None and progress.objective <= until
+            hopeless = progress.lower_bound is not None and progress.lower_bound > with_slack(until)
+            settled = settled or enough or hopeless
+        if on_progress is not None:
+            on_progress(progress)
+
+    costs = DisruptedCosts(problem.costs, problem.disruption, 1.0, alone=True)
+    moves = AssignmentProblem(costs, problem.loads, problem.lower, problem.upper, problem.pair_loads)
+    return solve(
+        moves,
+        time_limit_s=time_limit_s,
+        gap=gap,
+        rounds=rounds,
+        seed=seed,
+        on_progress=listen,
+        should_stop=lambda: settled or (should_stop is not None and should_stop()),
+    )
+
+
+def _too_few_moves(problem: AssignmentProblem, fewest: SolveResult, began: float) -> SolveResult | None:
+    """Return the result that more must change hands than may; None where rounding alone may say so."""
+    assert problem.limit is not None
+    if fewest.lower_bound is None or fewest.lower_bound <= with_slack(problem.limit.limit):
+        return None
+    proved = Prices(fewest.upper_prices, fewest.lower_prices, moved=1.0)
+    if is_certificate(problem, proved):
+        return _infeasible(problem, proved, began)
+    seconds = time.perf_counter() - began
+    return SolveResult(
+        "infeasible",
+        "infeasible",
+        None,
+        None,
+        None,
+        None,
+        *_no_prices(problem),
+        dict(fewest.proof),
+        fewest.rounds,
+        seconds,
     )
 
 
@@ -169,6 +272,7 @@ def _infeasible(problem: AssignmentProblem, certificate: Prices, began: float) -
         certificate.lower,
         seconds=time.perf_counter() - began,
         certificate=value,
+        moved_price=certificate.moved,
     )
 
 

@@ -67,6 +67,12 @@ def limit_scale(problem: AssignmentProblem) -> NDArray[np.float64]:
     return np.array(sizes).reshape(-1, 1)
 
 
+def moved_scale(problem: AssignmentProblem) -> float:
+    """Return what one whole violation of the limit on disruption amounts to: as much as a territory has today."""
+    assert problem.limit is not None
+    return max(float(problem.limit.total.sum()) / max(1, problem.n_territories), 1e-300)
+
+
 def linear_program(
     cost: NDArray[np.float64],
     lower: NDArray[np.float64],
@@ -131,16 +137,26 @@ def solve_relaxation(
     matrix = sp.vstack(row_blocks, format="csr")
     cost = np.zeros(n_pairs) if costless else candidates.cost
     n_limits = n_measures * m
+    limit = problem.limit
     if elastic:
         identity = sp.vstack([sp.csr_matrix((n, n_limits)), sp.identity(n_limits, format="csr")], format="csr")
         matrix = sp.hstack([matrix, -identity, identity], format="csr")
         cost = np.concatenate([cost, np.ones(2 * n_limits)])
     lower = np.concatenate([np.ones(n), (problem.lower / scale).ravel()])
     upper = np.concatenate([np.ones(n), (problem.upper / scale).ravel()])
+    if limit is not None:
+        row = sp.csr_matrix((candidates.moved / moved_scale(problem))[None, :])
+        if elastic:
+            row = sp.hstack([row, sp.csr_matrix((1, 2 * n_limits)), sp.csr_matrix([[-1.0]])], format="csr")
+            matrix = sp.hstack([matrix, sp.csr_matrix((matrix.shape[0], 1))], format="csr")
+            cost = np.append(cost, 1.0)
+        matrix = sp.vstack([matrix, row], format="csr")
+        lower, upper = np.append(lower, -np.inf), np.append(upper, limit.limit / moved_scale(problem))
     soft = np.empty(0, np.int64) if costless else problem.soft
-    most, constant = None, 0.0
+    most, constant, first_target = None, 0.0, 0
     if len(soft):
         below, fraction = (a[soft].ravel() for a in problem.whole_below())
+        first_target = len(lower)
         size = np.repeat(scale[soft, 0], m)
         weight = np.repeat(problem.target_weight[soft], m)
         identity = sp.identity(len(soft) * m, format="csr")
@@ -162,8 +178,10 @@ def solve_relaxation(
     duals = np.asarray(solver.dual_values())
     dual = duals[n : n + n_limits].reshape(n_measures, m) / scale
     target = np.zeros((n_measures, m))
-    target[soft] = -duals[n + n_limits :].reshape(len(soft), m) / scale[soft]
-    prices = Prices.of(problem, np.maximum(-dual, 0.0), np.maximum(dual, 0.0), target)
+    if len(soft):
+        target[soft] = -duals[first_target:].reshape(len(soft), m) / scale[soft]
+    moved = 0.0 if limit is None else -float(duals[n + n_limits]) / moved_scale(problem)
+    prices = Prices.of(problem, np.maximum(-dual, 0.0), np.maximum(dual, 0.0), target, moved)
     excess = np.zeros((2, n_measures, m))
     if elastic:
         excess = values[n_pairs : n_pairs + 2 * n_limits].reshape(2, n_measures, m) * scale

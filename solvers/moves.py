@@ -11,13 +11,13 @@ It stops at a local optimum; the exact neighbourhoods take over from there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+NOT_COUNTED: NDArray[np.float64] = np.empty(0)
+UNLIMITED: NDArray[np.float64] = np.array([0.0, np.inf, 0.0])
+"""``moved`` and ``budget`` where any amount may change hands."""
 
 
 @njit(cache=True)
@@ -39,6 +39,14 @@ def _off(load: float, s: int, t: int, aims: NDArray[np.float64]) -> float:
 
 
 @njit(cache=True)
+def _overspent(change: float, budget: NDArray[np.float64]) -> float:
+    """Return what a change of the amount that changes hands adds to the penalty for more of it than allowed."""
+    more: float = max(0.0, budget[0] + change - budget[1]) - max(0.0, budget[0] - budget[1])
+    dear: float = budget[2] * more
+    return dear
+
+
+@njit(cache=True)
 def _shift_delta(
     e_from: int,
     e_to: int,
@@ -50,6 +58,8 @@ def _shift_delta(
     penalty: NDArray[np.float64],
     soft: NDArray[np.int64],
     aims: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    budget: NDArray[np.float64],
 ) -> float:
     """Return the change of penalties and deviations when one unit goes from pair ``e_from`` to pair ``e_to``."""
     a, b = territory[e_from], territory[e_to]
@@ -63,6 +73,8 @@ def _shift_delta(
         k = soft[s]
         delta += _off(totals[k, a] - load[k, e_from], s, a, aims) - _off(totals[k, a], s, a, aims)
         delta += _off(totals[k, b] + load[k, e_to], s, b, aims) - _off(totals[k, b], s, b, aims)
+    if moved.shape[0] > 0:
+        delta += _overspent(moved[e_to] - moved[e_from], budget)
     return delta
 
 
@@ -80,6 +92,8 @@ def _swap_delta(
     penalty: NDArray[np.float64],
     soft: NDArray[np.int64],
     aims: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    budget: NDArray[np.float64],
 ) -> float:
     """Return the change of penalties and deviations when two units change places."""
     a, b = territory[i_from], territory[j_from]
@@ -93,17 +107,27 @@ def _swap_delta(
         k = soft[s]
         delta += _off(totals[k, a] - load[k, i_from] + load[k, j_to], s, a, aims) - _off(totals[k, a], s, a, aims)
         delta += _off(totals[k, b] - load[k, j_from] + load[k, i_to], s, b, aims) - _off(totals[k, b], s, b, aims)
+    if moved.shape[0] > 0:
+        delta += _overspent(moved[i_to] - moved[i_from] + moved[j_to] - moved[j_from], budget)
     return delta
 
 
 @njit(cache=True)
 def _apply(
-    e_from: int, e_to: int, territory: NDArray[np.int32], load: NDArray[np.float64], totals: NDArray[np.float64]
+    e_from: int,
+    e_to: int,
+    territory: NDArray[np.int32],
+    load: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    budget: NDArray[np.float64],
 ) -> None:
     """Move one unit's load from the territory of one pair to that of another."""
     for k in range(totals.shape[0]):
         totals[k, territory[e_from]] -= load[k, e_from]
         totals[k, territory[e_to]] += load[k, e_to]
+    if moved.shape[0] > 0:
+        budget[0] += moved[e_to] - moved[e_from]
 
 
 @njit(cache=True)
@@ -141,6 +165,8 @@ def descend(
     order: NDArray[np.int64],
     pair: NDArray[np.int64],
     totals: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    budget: NDArray[np.float64],
     swaps: int,
     work: int,
 ) -> int:
@@ -163,6 +189,10 @@ def descend(
         Candidate pair of each unit.
     totals : ndarray, shape (n_measures, n_territories)
         Loads under ``pair``.
+    moved : ndarray, shape (n_pairs,), or (0,)
+        What changes hands with each pair; empty where that is not limited.
+    budget : ndarray, shape (3,)
+        What changes hands under ``pair`` in all (changed in place), the most that may, and the cost of one unit beyond.
     swaps : int
         0: none; 1: for units in a territory that breaks a limit; 2: for every unit that no shift improves.
     work : int
@@ -193,7 +223,9 @@ def descend(
                 if e == here:
                     continue
                 delta = cost[e] - cost[here]
-                delta += _shift_delta(here, e, territory, load, totals, lower, upper, penalty, soft, aims)
+                delta += _shift_delta(
+                    here, e, territory, load, totals, lower, upper, penalty, soft, aims, moved, budget
+                )
                 if delta < best_delta:
                     best, best_delta = e, delta
             work -= start[i + 1] - start[i]
@@ -202,6 +234,7 @@ def descend(
                 broken = swaps == 2
                 if swaps == 1:
                     t = territory[here]
+                    broken = budget[0] > budget[1] and moved.shape[0] > 0 and moved[here] > 0.0
                     for k in range(n_measures):
                         if totals[k, t] > upper[k, t] or totals[k, t] < lower[k, t]:
                             broken = True
@@ -220,7 +253,7 @@ def descend(
                             if back >= 0:
                                 delta = cost[e] - cost[here] + cost[back] - cost[pair[j]]
                                 # From inside the limits a swap that costs more is no use, unless it nears a target.
-                                if delta < best_delta or swaps == 1 or soft.shape[0] > 0:
+                                if delta < best_delta or swaps == 1 or soft.shape[0] > 0 or budget[0] > budget[1]:
                                     delta += _swap_delta(
                                         here,
                                         e,
@@ -234,24 +267,26 @@ def descend(
                                         penalty,
                                         soft,
                                         aims,
+                                        moved,
+                                        budget,
                                     )
                                     if delta < best_delta:
                                         best, best_delta, partner, partner_to = e, delta, j, back
                             j = following[j]
             if best != here:
                 improved = True
-                moved = i
+                mover = i
                 target = best
-                while moved >= 0:
-                    a, b = territory[pair[moved]], territory[target]
-                    _apply(pair[moved], target, territory, load, totals)
-                    _unlink(moved, a, head, following, previous)
-                    _link(moved, b, head, following, previous)
-                    pair[moved] = target
+                while mover >= 0:
+                    a, b = territory[pair[mover]], territory[target]
+                    _apply(pair[mover], target, territory, load, totals, moved, budget)
+                    _unlink(mover, a, head, following, previous)
+                    _link(mover, b, head, following, previous)
+                    pair[mover] = target
                     if partner >= 0:
-                        moved, target, partner = partner, partner_to, -1
+                        mover, target, partner = partner, partner_to, -1
                     else:
-                        moved = -1
+                        mover = -1
             if work <= 0:
                 break
     return work
@@ -272,6 +307,8 @@ def _refresh_edges(
     aims: NDArray[np.float64],
     pair: NDArray[np.int64],
     totals: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    budget: NDArray[np.float64],
     edge_cost: NDArray[np.float64],
     edge_pair: NDArray[np.int64],
 ) -> None:
@@ -294,6 +331,8 @@ def _refresh_edges(
             if k != measure:
                 delta += _off(totals[k, a] - load[k, here], s, a, aims) - _off(totals[k, a], s, a, aims)
                 delta += _off(totals[k, b] + load[k, e], s, b, aims) - _off(totals[k, b], s, b, aims)
+        if moved.shape[0] > 0:
+            delta += _overspent(moved[e] - moved[here], budget)
         if delta < edge_cost[a, b]:
             edge_cost[a, b] = delta
             edge_pair[a, b] = e
@@ -313,6 +352,8 @@ def relay(
     measure: int,
     pair: NDArray[np.int64],
     totals: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    budget: NDArray[np.float64],
     tries: int,
 ) -> int:
     """Hand units along shortest chains of territories from where there is too much to where there is room.
@@ -349,6 +390,8 @@ def relay(
             aims,
             pair,
             totals,
+            moved,
+            budget,
             edge_cost,
             edge_pair,
         )
@@ -408,7 +451,7 @@ def relay(
             given_up[worst] = True
             continue
         # Apply the chain from its end and measure what it does.
-        before = 0.0
+        before = budget[2] * max(0.0, budget[0] - budget[1])
         for t in range(m):
             for k in range(n_measures):
                 before += penalty[k, t] * _over(totals[k, t], lower[k, t], upper[k, t])
@@ -421,12 +464,12 @@ def relay(
             step = edge_pair[parent[t], t] if sending else edge_pair[t, parent[t]]
             i = unit_of[step]
             delta += cost[step] - cost[pair[i]]
-            _apply(pair[i], step, territory, load, totals)
+            _apply(pair[i], step, territory, load, totals, moved, budget)
             chain[length] = pair[i]
             length += 1
             pair[i] = step
             t = parent[t]
-        after = 0.0
+        after = budget[2] * max(0.0, budget[0] - budget[1])
         for t in range(m):
             for k in range(n_measures):
                 after += penalty[k, t] * _over(totals[k, t], lower[k, t], upper[k, t])
@@ -458,6 +501,8 @@ def relay(
                         aims,
                         pair,
                         totals,
+                        moved,
+                        budget,
                         edge_cost,
                         edge_pair,
                     )
@@ -468,7 +513,7 @@ def relay(
         else:
             for q in range(length - 1, -1, -1):
                 i = unit_of[chain[q]]
-                _apply(pair[i], chain[q], territory, load, totals)
+                _apply(pair[i], chain[q], territory, load, totals, moved, budget)
                 pair[i] = chain[q]
             given_up[worst] = True
     return applied

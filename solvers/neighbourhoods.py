@@ -22,7 +22,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from solvers.deviation import MOST, Targets, add_deviation, priced_loads, whole_costs
-from solvers.problem import LIMIT_SLACK
+from solvers.problem import LIMIT_SLACK, with_slack
 from solvers.whole import to_whole
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Neighbourhood:
         Limits less the load of the units that stay.
     targets : Targets
         Soft targets less the load of the units that stay.
+    room : float
+        The most of these units that may change hands; inf for no limit.
     """
 
     units: NDArray[np.int64]
@@ -57,6 +59,7 @@ class Neighbourhood:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     targets: Targets
+    room: float = np.inf
 
 
 class Halt:
@@ -117,6 +120,7 @@ def open_neighbourhood(
     members: NDArray[np.int64],
     open_pair: NDArray[np.bool_],
     targets: Targets | None = None,
+    room: float = np.inf,
 ) -> Neighbourhood:
     """Free the units of some territories, within the candidate pairs that are worth opening.
 
@@ -134,6 +138,8 @@ def open_neighbourhood(
         Pairs that may appear in a better assignment (the present ones always may).
     targets : Targets or None
         Soft targets of all territories.
+    room : float
+        How much more than at present may change hands; inf where that is not limited.
     """
     inside = np.zeros(totals.shape[1], np.bool_)
     inside[territories] = True
@@ -166,6 +172,7 @@ def open_neighbourhood(
         lower[:, territories] - fixed,
         upper[:, territories] - fixed,
         targets.inside(territories, fixed),
+        room + float(candidates.moved[pair[units]].sum()) if np.isfinite(room) else np.inf,
     )
 
 
@@ -209,7 +216,8 @@ def _to_improve_on(
     most = np.maximum(np.abs(targets.target), np.abs(total - targets.target))
     lower = hood.lower - LIMIT_SLACK * np.maximum(1, np.abs(hood.lower))
     upper = hood.upper + LIMIT_SLACK * np.maximum(1, np.abs(hood.upper))
-    if bounded and np.all(loads >= lower) and np.all(loads <= upper):
+    within = np.isinf(hood.room) or candidates.moved[hood.pairs[now]].sum() <= with_slack(hood.room)
+    if bounded and within and np.all(loads >= lower) and np.all(loads <= upper):
         value = float(cost[now].sum() + targets.cost(loads).sum())
         with np.errstate(divide="ignore", invalid="ignore"):
             return value, np.minimum(most, np.where(targets.weight > 0, value / targets.weight, 0.0)[:, None])
@@ -225,6 +233,7 @@ def resolve(
     effort: float,
     seed: int,
     penalty: NDArray[np.float64] | None = None,
+    overspending: float = 0.0,
     halt: Halt | None = None,
 ) -> Answer:
     """Solve a neighbourhood.
@@ -240,6 +249,8 @@ def resolve(
     seed : int
     penalty : ndarray of float64, shape (n_measures, n_territories), or None
         Price of a unit of violation; None keeps the limits hard.
+    overspending : float
+        With ``penalty``: the price of a unit that changes hands beyond the room for it.
     halt : Halt or None
         Through which another thread may end the search.
     """
@@ -247,7 +258,7 @@ def resolve(
     n_free = len(hood.units)
     if n_free == 0:
         kept = bool(np.all(hood.lower <= LIMIT_SLACK * np.maximum(1, np.abs(hood.lower)))) and bool(
-            np.all(hood.upper >= -LIMIT_SLACK * np.maximum(1, np.abs(hood.upper)))
+            np.all(hood.upper >= -LIMIT_SLACK * np.maximum(1, np.abs(hood.upper))) and with_slack(hood.room) >= 0
         )
         bound = float(hood.targets.cost(np.zeros(hood.lower.shape)).sum())
         return Answer(np.empty(0, np.int64), bound, kept, not kept and penalty is None)
@@ -305,6 +316,23 @@ def resolve(
                 shortage = model.new_int_var(0, least, "")
                 model.add(load + shortage >= least)
                 objective.append((shortage, price))
+    if np.isfinite(hood.room):
+        whole = to_whole(candidates.moved[rows])
+        most = int(np.floor(with_slack(hood.room) * whole.scale + 1e-6)) + (0 if whole.exact else n_free)
+        total = int(whole.values.sum())
+        moved = cp_model.LinearExpr.weighted_sum(chosen, [int(v) for v in whole.values])
+        heaviest = max(heaviest, total)
+        if penalty is None:
+            if most < 0:
+                return Answer(None, np.inf, False, True)
+            if most < total:
+                model.add(moved <= most)
+        elif most < total:
+            price = overspending / whole.scale * whole_cost.scale
+            price = int(np.clip(np.ceil(price), 1, 2**58 // max(1, total, abs(most)) // 2))
+            excess = model.new_int_var(0, total - most, "")
+            model.add(moved - excess <= most)
+            objective.append((excess, price))
     constant = 0
     for k in soft:
         whole, price = priced_loads(candidates.load[k, rows], float(hood.targets.weight[k]), whole_cost.scale)

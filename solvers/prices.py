@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +21,29 @@ from numba import njit
 from scipy.optimize import minimize
 
 from solvers.bounds import Prices, cheapest, priced_bound
-from solvers.candidates import Candidates, filling_pairs, from_rows, gather
+from solvers.candidates import Candidates, filling_pairs, from_rows, gather, moved_of
 from solvers.chunks import CHUNKS, over_chunks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solvers.problem import AssignmentProblem
+
+
+@dataclass(frozen=True, eq=False)
+class Dual:
+    """Where the ascent stands.
+
+    Attributes
+    ----------
+    net : ndarray of float64, shape (n_measures, n_territories)
+        λ⁺ − λ⁻ + π.
+    moved : float
+        β, the price of disruption; 0 where that is not limited.
+    """
+
+    net: NDArray[np.float64]
+    moved: float = 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -100,14 +117,14 @@ def _soft_pass(
 def _ascend(
     problem: AssignmentProblem,
     candidates: Candidates,
-    net: NDArray[np.float64],
+    start_at: Dual,
     temperature: float,
     weight: NDArray[np.float64],
     passes: int,
     *,
     complete: bool = False,
-) -> NDArray[np.float64]:
-    """Climb the smoothed dual from ``net`` in about ``passes`` passes; ``complete``: every pair is a candidate.
+) -> Dual:
+    """Climb the smoothed dual from where it is in about ``passes`` passes; ``complete``: every pair is a candidate.
 
     The variables are the net prices p = λ⁺ − λ⁻ + π. What the limits are worth, max(p·u, p·l) for p of either sign,
     is smoothed like the units' minimum; a limit that does not exist bounds p on its side instead.
@@ -115,13 +132,22 @@ def _ascend(
     With a soft target that worth is max over l ≤ L ≤ u of p·L − w |L − T|: from −w to w its slope is T (nearest to it
     between the limits), beyond that l and u. So the kink at 0 moves to ±w, and so does the bound on p where a limit
     does not exist. Between two whole loads the slope steps from ⌊T⌋ to ⌊T⌋ + 1, at w (1 − 2f).
+
+    A limit B on disruption is one more load with one price β ≥ 0 for all territories, worth β B.
     """
+    net, limit = start_at.net, problem.limit
     shape = net.shape
-    if net.size == 0:
-        return net
+    if net.size == 0 and limit is None:
+        return start_at
+    if limit is not None:
+        # The last row of loads is what changes hands; its price is the same everywhere.
+        load = np.vstack([candidates.load, candidates.moved[None, :]])
+        candidates = replace(candidates, load=load)
     temperatures = np.full(candidates.n_units, temperature)
     # A price temperature: what moves a unit of typical load as much as the units' own temperature does.
-    size = np.sqrt((candidates.load**2).mean(axis=1, keepdims=True)) if candidates.n_pairs else np.ones((shape[0], 1))
+    size = np.ones((shape[0], 1))
+    if candidates.n_pairs:
+        size = np.sqrt((candidates.load[: shape[0]] ** 2).mean(axis=1, keepdims=True))
     warmth = np.broadcast_to(temperature / np.where(size > 0, size, 1.0), shape)
     base, kinks = _worth(problem)
     cap = np.broadcast_to(problem.target_weight[:, None], shape)
@@ -130,9 +156,14 @@ def _ascend(
         """Return the share of a kink's width that counts at price p beyond it."""
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(p / warmth, -500.0, 500.0))))
 
+    def priced(p: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
+        """Return the prices of every row of loads."""
+        return p if limit is None else np.vstack([p, np.full((1, problem.n_territories), beta)])
+
     # The curvature differs by orders of magnitude between measures and territories: with variables scaled by its root
     # the quasi-Newton step starts from a fair guess of the Hessian.
-    _, _, curvature = _soft_pass(candidates, net, temperatures, weight)
+    _, _, bends = _soft_pass(candidates, priced(net, start_at.moved), temperatures, weight)
+    curvature = bends[: shape[0]].copy()
     for side, at, width in kinks:
         past = bend(side * (net - at))
         curvature += width * past * (1.0 - past) / warmth
@@ -143,22 +174,35 @@ def _ascend(
     mean_cost = float(np.abs(candidates.cost).mean()) if candidates.n_pairs else 1.0
     magnitude = mean_cost * candidates.n_units if mean_cost > 0 else 1.0
 
+    beta_scale = 1.0
+    if limit is not None:
+        bend_moved = float(bends[-1].sum())
+        typical = float((candidates.load[-1] ** 2).mean()) if candidates.n_pairs else 1.0
+        beta_scale = math.sqrt(max(bend_moved, 1e-3 * typical * candidates.n_units / temperature, 1e-300))
+
     def negative_dual(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        p = x.reshape(shape) / scale
-        value, loads, _ = _soft_pass(candidates, p, temperatures, weight)
+        p = x[: net.size].reshape(shape) / scale
+        beta = float(x[-1]) / beta_scale if limit is not None else 0.0
+        value, sums, _ = _soft_pass(candidates, priced(p, beta), temperatures, weight)
+        loads = sums[: shape[0]]
         worth, gradient = p * base, loads - base
         for side, at, width in kinks:
             past = side * (p - at)
             worth = worth + width * warmth * np.logaddexp(0.0, past / warmth)
             gradient = gradient - side * width * bend(past)
         value -= float(worth.sum())
-        gradient = gradient / scale
-        return -value / magnitude, -gradient.ravel() / magnitude
+        slope = (gradient / scale).ravel()
+        if limit is not None:
+            value -= beta * limit.limit
+            slope = np.append(slope, (float(sums[-1].sum()) - limit.limit) / beta_scale)
+        return -value / magnitude, -slope / magnitude
 
     start = (net * scale).ravel()
     # Over a few candidates the dual may be unbounded though the problem is not (no candidate can fill a territory):
     # a price may only double, or grow by a typical cost per typical load, before the candidates are chosen again.
-    load = np.abs(candidates.load).mean(axis=1, keepdims=True) if candidates.n_pairs else np.ones((shape[0], 1))
+    load = np.ones((shape[0], 1))
+    if candidates.n_pairs:
+        load = np.abs(candidates.load[: shape[0]]).mean(axis=1, keepdims=True)
     stride = mean_cost / np.where(load > 0, load, 1.0)
     # Over every pair only an infeasible problem runs away, and it need not run far to show it.
     reach = (np.abs(net) + stride * (1e4 if complete else 1.0)) * scale
@@ -171,15 +215,23 @@ def _ascend(
         np.isfinite(problem.upper), start.reshape(shape) + reach, np.minimum(start.reshape(shape) + reach, cap * scale)
     )
     most = np.maximum(most, least)
+    bounds = np.column_stack([least.ravel(), most.ravel()])
+    if limit is not None:
+        amount = float(candidates.load[-1].mean()) if candidates.n_pairs else 1.0
+        furthest = start_at.moved + mean_cost / (amount if amount > 0 else 1.0) * (1e4 if complete else 10.0)
+        bounds = np.vstack([bounds, [0.0, furthest * beta_scale]])
+        start = np.append(start, start_at.moved * beta_scale)
     found = minimize(  # type: ignore[call-overload]  # the stubs know jac=True only for functions of more arguments
         negative_dual,
         start,
         jac=True,
         method="L-BFGS-B",
-        bounds=np.column_stack([least.ravel(), most.ravel()]),
+        bounds=bounds,
         options={"maxiter": passes, "maxfun": passes + 5, "maxcor": 50, "ftol": 1e-15, "gtol": 1e-18},
     )
-    return np.asarray(np.asarray(found.x).reshape(shape) / scale)
+    x = np.asarray(found.x)
+    moved = float(x[-1]) / beta_scale if limit is not None else 0.0
+    return Dual(np.asarray(x[: net.size].reshape(shape) / scale), moved)
 
 
 Kink = tuple[float, "NDArray[np.float64]", "NDArray[np.float64]"]
@@ -263,9 +315,7 @@ def _diffuse_rows(
             owed[k, territory[best]] -= load[k, best]
 
 
-def diffuse(
-    problem: AssignmentProblem, candidates: Candidates, net: NDArray[np.float64], temperature: float
-) -> NDArray[np.int32]:
+def diffuse(problem: AssignmentProblem, candidates: Candidates, dual: Dual, temperature: float) -> NDArray[np.int32]:
     """Round the soft assignment so that every territory's load stays near its soft load: error diffusion.
 
     At optimal prices many units are tied, and sending them all to their cheapest territory fills some and starves
@@ -278,13 +328,14 @@ def diffuse(
     first = candidates.load[:, candidates.start[:-1]] / size[:, None]
     order = np.argsort(-first.max(axis=0), kind="stable") if problem.n_measures else np.arange(problem.n_units)
     c = candidates
-    _diffuse_rows(c.start, c.territory, c.cost, c.load, net, temperature, 1.0 / size, order, out)
+    cost = c.cost + dual.moved * c.moved if len(c.moved) else c.cost
+    _diffuse_rows(c.start, c.territory, cost, c.load, dual.net, temperature, 1.0 / size, order, out)
     return out
 
 
-def prices_of(problem: AssignmentProblem, net: NDArray[np.float64]) -> Prices:
-    """Return the valid prices λ⁺, λ⁻ and π of net prices."""
-    return Prices.of_net(problem, net)
+def prices_of(problem: AssignmentProblem, dual: Dual) -> Prices:
+    """Return the valid prices λ⁺, λ⁻, π and β of where the ascent stands."""
+    return Prices.of_net(problem, dual.net, dual.moved)
 
 
 SAMPLE_UNITS = 4_000
@@ -314,11 +365,14 @@ def sample_prices(problem: AssignmentProblem) -> Prices:
         wanted = (problem.loads[k] if problem.pair_loads is None else problem.pair_loads[k]).mean()
         if mean > 0:
             part.load[k] *= wanted / mean
-    net, scale = np.zeros((problem.n_measures, problem.n_territories)), typical_cost(reduced[:, 0])
+    if problem.limit is not None:
+        mean, wanted = problem.limit.total[units].mean(), problem.limit.total.mean()
+        part = replace(part, moved=part.moved * (wanted / mean if mean > 0 else 1.0))
+    dual, scale = Dual(np.zeros((problem.n_measures, problem.n_territories))), typical_cost(reduced[:, 0])
     weight = np.full(size, n / size)
     for fraction, passes in ((3.0, 60), (1.0, 60), (0.3, 60)):
-        net = _ascend(problem, part, net, fraction * scale, weight, passes, complete=True)
-    return prices_of(problem, net)
+        dual = _ascend(problem, part, dual, fraction * scale, weight, passes, complete=True)
+    return prices_of(problem, dual)
 
 
 def candidates_of(problem: AssignmentProblem, units: NDArray[np.int64]) -> Candidates:
@@ -328,7 +382,9 @@ def candidates_of(problem: AssignmentProblem, units: NDArray[np.int64]) -> Candi
     row, territory = np.nonzero(allowed)
     load = problem.loads[:, units[row]] if problem.pair_loads is None else problem.pair_loads[:, units[row], territory]
     start = np.searchsorted(row, np.arange(len(units) + 1)).astype(np.int64)
-    return Candidates(start, territory.astype(np.int32), cost[allowed], np.ascontiguousarray(load))
+    place = territory.astype(np.int32)
+    moved = moved_of(problem, units[row], place)
+    return Candidates(start, place, cost[allowed], np.ascontiguousarray(load), moved)
 
 
 def typical_cost(reduced: NDArray[np.float64]) -> float:
@@ -354,31 +410,45 @@ def ascend(
     """
     scale = typical_cost(cheapest(problem, Prices.zero(problem), 1)[1][:, 0])
     best, best_bound = prices, priced_bound(problem, prices)
-    net, everyone, fill, warmth = prices.net, np.ones(problem.n_units), 0, STAGES[0][0] * scale
+    dual, everyone, fill, warmth = Dual(prices.net, prices.moved), np.ones(problem.n_units), 0, STAGES[0][0] * scale
     for fraction, passes, width in STAGES:
-        table, _ = cheapest(problem, prices_of(problem, net), width)
-        candidates = with_filling(problem, prices_of(problem, net), table, fill) if fill else from_rows(problem, table)
-        tried = _ascend(problem, candidates, net, fraction * scale, everyone, passes)
+        candidates = _nearest_pairs(problem, prices_of(problem, dual), width, fill)
+        tried = _ascend(problem, candidates, dual, fraction * scale, everyone, passes)
         found = prices_of(problem, tried)
         bound = priced_bound(problem, found)
         gain = (bound - best_bound) / max(abs(bound), 1e-12)
         # A stage over too few candidates can run away: what it proves over all pairs then says so.
         if gain < -0.05:
-            net, fill = best.net, max(2 * fill, 3 * problem.n_units // (2 * problem.n_territories) + 1)
+            dual = Dual(best.net, best.moved)
+            fill = max(2 * fill, 3 * problem.n_units // (2 * problem.n_territories) + 1)
             continue
-        net, warmth = tried, fraction * scale
+        dual, warmth = tried, fraction * scale
         if bound > best_bound:
             best, best_bound = found, bound
         if (fraction <= 0.03 and gain < gap / 20) or should_stop():
             break
-    table, _ = cheapest(problem, best, KEPT_PAIRS)
-    candidates = with_filling(problem, best, table, fill) if fill else from_rows(problem, table)
-    return best, candidates, diffuse(problem, candidates, net, warmth)
+    candidates = _nearest_pairs(problem, best, KEPT_PAIRS, fill)
+    return best, candidates, diffuse(problem, candidates, dual, warmth)
+
+
+def _nearest_pairs(problem: AssignmentProblem, prices: Prices, width: int, fill: int) -> Candidates:
+    """Return each unit's ``width`` cheapest pairs, ``fill`` units for every territory, and whoever has the unit today."""
+    table, _ = cheapest(problem, prices, width)
+    candidates = with_filling(problem, prices, table, fill) if fill else from_rows(problem, table)
+    return with_today(problem, candidates)
+
+
+def with_today(problem: AssignmentProblem, candidates: Candidates) -> Candidates:
+    """Return candidates with the territories that have the units today among them, where disruption is limited."""
+    if problem.limit is None:
+        return candidates
+    units = np.concatenate([candidates.unit(), problem.limit.part_unit()])
+    return gather(problem, units, np.concatenate([candidates.territory, problem.limit.territory]))
 
 
 def with_filling(problem: AssignmentProblem, prices: Prices, table: NDArray[np.int32], fill: int) -> Candidates:
     """Return the candidates of a table, shape ``(n_units, any)``, and ``fill`` units that each territory could grow with."""
-    units, territories = filling_pairs(problem, prices.net, fill)
+    units, territories = filling_pairs(problem, prices, fill)
     real = table >= 0
     rows = np.repeat(np.arange(problem.n_units), real.sum(axis=1))
     return gather(problem, np.concatenate([rows, units]), np.concatenate([table[real], territories]))

@@ -17,6 +17,8 @@ from solvers.kernels import haversine_block
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from solvers.disruption import Disruption
+
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG), used for every haversine distance."""
 
@@ -27,6 +29,11 @@ CACHE_PAIRS = 32_000_000
 """Costs of at most this many pairs are kept in memory (8 bytes each); larger problems recompute them by blocks."""
 
 BLOCK_PAIRS = 4_000_000
+
+
+def with_slack(upper: float) -> float:
+    """Return an upper limit widened by the summation slack: what a sum is compared with."""
+    return upper + LIMIT_SLACK * max(1.0, abs(upper))
 
 
 class CostSource(Protocol):
@@ -154,7 +161,7 @@ class AssignmentProblem:
     """Assign every unit to one territory at least cost, every load within its limits and near its target.
 
     minimise Σ_i c_{i,t(i)} + Σ_kt w_k |L_kt − T_kt|  subject to  l_kt ≤ L_kt ≤ u_kt  for every measure k and
-    territory t, where L_kt = Σ_{i: t(i)=t} a_kit is the load.
+    territory t, where L_kt = Σ_{i: t(i)=t} a_kit is the load, and  Σ_i d_{i,t(i)} ≤ B  where disruption d is limited.
 
     Attributes
     ----------
@@ -172,6 +179,9 @@ class AssignmentProblem:
     whole_target : ndarray of bool, shape (n_measures,)
         Whether the measure's loads are all whole numbers, so that a load cannot lie between the two whole numbers
         around a target: the bound then gains (``solvers.whole`` sets it). Left out: False.
+    disruption : Disruption or None
+        What changing hands amounts to, with the limit B on it in all; None where it is not limited. A price on it is part
+        of the costs (``solvers.disruption.DisruptedCosts``).
     """
 
     costs: CostSource
@@ -182,6 +192,7 @@ class AssignmentProblem:
     target: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     target_weight: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     whole_target: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    disruption: Disruption | None = None
     _cache: list[NDArray[np.float64]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -244,6 +255,11 @@ class AssignmentProblem:
         """Return the same problem with hard limits alone, sharing the costs already computed."""
         return self._changed(target_weight=np.zeros(self.n_measures)) if self.has_targets else self
 
+    def within(self, most_moved: float) -> AssignmentProblem:
+        """Return the same problem with another limit on what changes hands in all; inf for none."""
+        assert self.disruption is not None
+        return self._changed(disruption=self.disruption.with_limit(most_moved))
+
     def with_whole_targets(self, whole: NDArray[np.bool_]) -> AssignmentProblem:
         """Return the same problem where the loads of some measures are known to be whole numbers."""
         return self._changed(whole_target=whole)
@@ -252,6 +268,11 @@ class AssignmentProblem:
         other = replace(self, **changes)
         object.__setattr__(other, "_cache", self._cache)
         return other
+
+    @property
+    def limit(self) -> Disruption | None:
+        """The disruption where it is limited in all; None where it is not."""
+        return self.disruption if self.disruption is not None and self.disruption.limited else None
 
     @property
     def has_targets(self) -> bool:
@@ -282,7 +303,8 @@ class AssignmentProblem:
         if self.pair_loads is None:
             return np.array([np.bincount(assignment, row, m) for row in self.loads]).reshape(self.n_measures, m)
         rows = np.arange(self.n_units)
-        return np.array([np.bincount(assignment, table[rows, assignment], m) for table in self.pair_loads])
+        loads = [np.bincount(assignment, table[rows, assignment], m) for table in self.pair_loads]
+        return np.array(loads).reshape(self.n_measures, m)
 
     def cost_of(self, assignment: NDArray[np.int32]) -> float:
         """Return the total cost, without what is off target; +inf where a pair is not allowed."""
@@ -306,4 +328,6 @@ class AssignmentProblem:
         """Whether every limit is kept and every pair is allowed."""
         lower, upper = self.slack()
         loads = self.loads_of(assignment)
+        if self.limit is not None and self.limit.of(assignment) > with_slack(self.limit.limit):
+            return False
         return bool(np.all(loads >= lower) and np.all(loads <= upper) and np.isfinite(self.cost_of(assignment)))

@@ -90,6 +90,8 @@ class SolveResult:
         When infeasible and proved by prices: the positive number they prove.
     target_prices : ndarray of float64, shape (n_measures, n_territories)
         π between −w and w: price per unit of load at the soft target. Left out: zeros.
+    moved_price : float
+        β ≥ 0: price per unit of disruption where that is limited; 0 elsewhere.
     """
 
     status: Status
@@ -105,8 +107,9 @@ class SolveResult:
     seconds: float = 0.0
     certificate: float | None = None
     target_prices: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    moved_price: float = 0.0
 
     @property
     def prices(self) -> Prices:
-        """The three kinds of prices as one."""
-        return Prices(self.upper_prices, self.lower_prices, self.target_prices)
+        """The four kinds of prices as one."""
+        return Prices(self.upper_prices, self.lower_prices, self.target_prices, self.moved_price)

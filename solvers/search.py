@@ -5,8 +5,8 @@ The proved loss of an assignment, objective − bound, is a sum over territories
     loss_t = Σ_{i in t} (r_it − min_s r_is)  +  Σ_k λ⁺_kt (u_kt − L_kt) + λ⁻_kt (L_kt − l_kt)
                                              +  Σ_k w_k |L_kt − T_kt| − π_kt (L_kt − T_kt)
 
-with r the reduced costs and L the loads (complementary slackness, term by term). It says where to look: a
-neighbourhood S can gain at most Σ_{t in S} loss_t, and a pair whose reduced cost exceeds its unit's least by more than
+and β (B − M) beside them for what may still change hands, with r the reduced costs and L the loads (complementary slackness, term by term). It says where to look: a
+neighbourhood S can gain at most Σ_{t in S} loss_t + β (B − M), and a pair whose reduced cost exceeds its unit's least by more than
 that cannot be part of any gain, so it is left out without loss.
 """
 
@@ -23,9 +23,10 @@ import numpy as np
 
 from solvers.bounds import priced_bound, whole_target_gain
 from solvers.deviation import Targets
-from solvers.linear import limit_scale
+from solvers.linear import limit_scale, moved_scale
 from solvers.moves import descend, relay
 from solvers.neighbourhoods import Answer, Halt, Neighbourhood, open_neighbourhood, resolve
+from solvers.problem import with_slack
 from solvers.result import Termination, relative_gap
 from solvers.selection import choose_neighbourhoods
 
@@ -118,12 +119,13 @@ class Search:
         self.problem, self.candidates, self.prices, self.rng, self.report = problem, candidates, prices, rng, report
         self.lower, self.upper = problem.slack()
         self.soft, self.has_targets = problem.soft, problem.has_targets
+        self.most_moved = np.inf if problem.limit is None else with_slack(problem.limit.limit)
         self.targets = Targets(problem.target, problem.target_weight)
         self.lower_bound = priced_bound(problem, prices)
         self.proof: dict[str, Any] = {"kind": "prices"}
         self.rounds = 0
-        self.proved_infeasible = False
-        self.reduced = candidates.reduced_costs(prices.net)
+        self.proved_infeasible = self.placed = False
+        self.reduced = candidates.reduced_costs(prices)
         self.least = np.minimum.reduceat(self.reduced, candidates.start[:-1])
         self.unit = candidates.unit()
         self.regret = self.reduced - self.least[self.unit]
@@ -138,6 +140,10 @@ class Search:
         fallback = (np.abs(candidates.cost).mean() + 1e-9) / limit_scale(problem).ravel()
         self.gentle = np.maximum(0.3 * dear, fallback)
         self.penalty = np.repeat(self.gentle[:, None], problem.n_territories, axis=1)
+        self.moved_penalty = 0.0
+        if problem.limit is not None:
+            amount = float(candidates.moved.mean()) if candidates.n_pairs else 1.0
+            self.moved_penalty = max(0.3 * prices.moved, (np.abs(candidates.cost).mean() + 1e-9) / max(amount, 1e-300))
         self.pairs_wanted = float(FIRST_PAIRS)
         self.band_wanted = float(FIRST_PAIRS)
         self.core_effort = 2.0
@@ -159,7 +165,10 @@ class Search:
         self.objective = self.cost
         if self.has_targets:
             self.objective += float(self.problem.off_target(self.totals).sum())
-        self.feasible = bool(np.all(self.totals <= self.upper) and np.all(self.totals >= self.lower))
+        self.moved = float(c.moved[self.pair].sum()) if len(c.moved) else 0.0
+        self.feasible = bool(
+            np.all(self.totals <= self.upper) and np.all(self.totals >= self.lower) and self.moved <= self.most_moved
+        )
 
     @property
     def assignment(self) -> NDArray[np.int32]:
@@ -169,7 +178,13 @@ class Search:
     def violation(self) -> float:
         """Return how far the limits are broken, as the sum of fractions of a typical limit."""
         over = np.maximum(0, self.totals - self.upper) + np.maximum(0, self.lower - self.totals)
-        return float((over / limit_scale(self.problem)).sum())
+        return float((over / limit_scale(self.problem)).sum()) + self._overspent()
+
+    def _overspent(self) -> float:
+        """Return how much more changes hands than may, in parts of what a territory has today."""
+        if self.problem.limit is None or self.moved <= self.most_moved:
+            return 0.0
+        return (self.moved - self.most_moved) / moved_scale(self.problem)
 
     def _say(self, stage: str) -> None:
         if self.feasible:
@@ -181,8 +196,8 @@ class Search:
 
     def run(self, stop: Stop) -> Termination:
         """Place, repair and improve until it is time to stop; return why."""
-        self._say("placing whole accounts")
-        self.place(stop)
+        if not self.placed:
+            self.place(stop)
         self._say("improving")
         with ThreadPoolExecutor(max_workers=2) as pool:
             while True:
@@ -199,6 +214,8 @@ class Search:
 
     def place(self, stop: Stop) -> None:
         """Bring the start inside its limits, then to a local optimum, with the fast moves."""
+        self.placed = True
+        self._say("placing whole accounts")
         # At the prices, what a move costs beyond its unit's best is its regret: the repair that loses least.
         if self.has_targets:
             self._approach_targets()
@@ -209,8 +226,7 @@ class Search:
             self._relay(self.reduced)
             if not self.feasible and attempt >= 2:
                 self._descend(self.reduced, swaps=1)
-            # Only where a limit is still broken: a stubborn territory must not distort its neighbours' bargains.
-            self.penalty = np.where(self._broken(), self.penalty * 2.0, self.penalty)
+            self._raise_penalties()
         if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
             self.polish()
 
@@ -236,8 +252,18 @@ class Search:
             self._descend(self.reduced, swaps=swaps, everyone=True, part=part)
             if np.all(part == 1.0) and self.feasible:
                 break
-            self.penalty = np.where(self._broken(), self.penalty * 2.0, self.penalty)
+            self._raise_penalties()
             part = np.minimum(1.0, part * 2.0)
+
+    def _raise_penalties(self) -> None:
+        """Double the price of a limit that is still broken: a stubborn territory must not distort its neighbours' bargains."""
+        self.penalty = np.where(self._broken(), self.penalty * 2.0, self.penalty)
+        if self.moved > self.most_moved:
+            self.moved_penalty *= 2.0
+
+    def _budget(self, penalty: float) -> NDArray[np.float64]:
+        """Return what changes hands, the most that may, and what a unit beyond costs."""
+        return np.array([self.moved, self.most_moved, penalty])
 
     def _broken(self) -> NDArray[np.bool_]:
         return np.asarray((self.totals > self.upper) | (self.totals < self.lower))
@@ -253,18 +279,20 @@ class Search:
     ) -> None:
         """Shift and swap: the units that a broken limit concerns, or everyone. ``part`` is as for ``_aims``."""
         c = self.candidates
-        penalty = self.penalty
+        penalty, moved_penalty = self.penalty, self.moved_penalty
         if forbidding:
             # From a feasible assignment: no saving may outweigh a violation.
             most = max(1.0, float(np.abs(c.cost).max(initial=0.0)))
             if self.has_targets:
                 most += 2 * float((self.problem.target_weight * c.load.max(axis=1, initial=0.0)).sum())
-            penalty = np.maximum(penalty, 1.0) * (1e3 * most)
+            penalty, moved_penalty = np.maximum(penalty, 1.0) * (1e3 * most), max(moved_penalty, 1.0) * (1e3 * most)
         if everyone or forbidding:
             tried = np.arange(c.n_units)
         else:
             broken: NDArray[np.bool_] = np.any(self._broken(), axis=0)
             touches = np.maximum.reduceat(broken[c.territory], c.start[:-1])
+            if self.moved > self.most_moved:
+                touches |= c.moved[self.pair] > 0
             tried = np.flatnonzero(touches)
         order = tried[np.argsort(-self.regret[self.pair[tried]], kind="stable")]
         descend(
@@ -280,6 +308,8 @@ class Search:
             order,
             self.pair,
             self.totals,
+            c.moved,
+            self._budget(moved_penalty),
             swaps,
             MOVE_WORK,
         )
@@ -301,6 +331,8 @@ class Search:
                 k,
                 self.pair,
                 self.totals,
+                c.moved,
+                self._budget(self.moved_penalty),
                 20_000,
             )
         self._refresh()
@@ -318,7 +350,7 @@ class Search:
         return np.array([target, weight - price, weight + price])
 
     def losses(self) -> NDArray[np.float64]:
-        """Return the proved loss of every territory; with a feasible assignment they sum to objective − bound."""
+        """Return the proved loss of every territory; with :meth:`unspent` they sum to objective − bound when feasible."""
         prices, problem = self.prices, self.problem
         loss = np.bincount(self.candidates.territory[self.pair], self.regret[self.pair], problem.n_territories)
         with np.errstate(invalid="ignore"):
@@ -328,6 +360,11 @@ class Search:
             off = problem.off_target(self.totals) - prices.target * (self.totals - problem.target)
             loss += (off - whole_target_gain(problem, prices)).sum(axis=0)
         return np.maximum(loss, 0.0)
+
+    def unspent(self) -> float:
+        """Return the proved loss that is no territory's: the price of what may still change hands."""
+        limit = self.problem.limit
+        return 0.0 if limit is None else self.prices.moved * max(0.0, limit.limit - self.moved)
 
     def round(self, pool: ThreadPoolExecutor, stop: Stop) -> bool:
         """One round: disjoint neighbourhoods and, when it is small enough, the core; all at once.
@@ -341,10 +378,19 @@ class Search:
         hoods = self._choose()
         seeds = self.rng.integers(2**31 - 1, size=PARALLEL + 1)
         penalty = None if self.feasible else self.penalty * 4.0 + 2.0 * np.abs(self.prices.net)
+        overspending = self.moved_penalty * 4.0 + 2.0 * self.prices.moved
         effort, halt = 1.0, Halt()
         jobs = [
             pool.submit(
-                resolve, self.candidates, hood, self.pair, effort=effort, seed=int(s), penalty=penalty, halt=halt
+                resolve,
+                self.candidates,
+                hood,
+                self.pair,
+                effort=effort,
+                seed=int(s),
+                penalty=penalty,
+                overspending=overspending,
+                halt=halt,
             )
             for hood, s in zip(hoods, seeds, strict=False)
         ]
@@ -353,7 +399,15 @@ class Search:
         band = self._band() if core is None else None
         if band is not None:
             band_job = pool.submit(
-                resolve, self.candidates, band, self.pair, effort=2.0, seed=int(seeds[-1]), penalty=penalty, halt=halt
+                resolve,
+                self.candidates,
+                band,
+                self.pair,
+                effort=2.0,
+                seed=int(seeds[-1]),
+                penalty=penalty,
+                overspending=overspending,
+                halt=halt,
             )
         if core is not None:
             core_job = pool.submit(
@@ -439,6 +493,7 @@ class Search:
             np.arange(self.problem.n_units),
             self.regret <= width,
             self.targets,
+            self._room(),
         )
 
     def _core(self) -> Neighbourhood | None:
@@ -470,7 +525,12 @@ class Search:
             np.arange(self.problem.n_units),
             open_pair,
             self.targets,
+            self._room(),
         )
+
+    def _room(self) -> float:
+        """Return how much more may change hands than does; inf where that is not limited."""
+        return np.inf if self.problem.limit is None else self.problem.limit.limit - self.moved
 
     def _priced(self) -> float:
         if not hasattr(self, "_priced_value"):
@@ -525,9 +585,20 @@ class Search:
             (self.totals, self.lower, self.upper),
             self.regret,
             self.losses(),
-            None if self.feasible else (over / limit_scale(self.problem)).sum(axis=0),
+            None if self.feasible else (over / limit_scale(self.problem)).sum(axis=0) + self._movers(),
             count=PARALLEL,
             pairs_wanted=self.pairs_wanted,
             rng=self.rng,
             targets=self.targets,
+            room=self._room(),
+            unspent=self.unspent(),
         )
+
+    def _movers(self) -> NDArray[np.float64]:
+        """Return what each territory takes from others, in parts of what one has today, where too much changes hands."""
+        m = self.problem.n_territories
+        if self.problem.limit is None or self.moved <= self.most_moved:
+            return np.zeros(m)
+        c = self.candidates
+        taken = np.bincount(c.territory[self.pair], c.moved[self.pair], m)
+        return np.asarray(taken * (self._overspent() / max(float(taken.sum()), 1e-300)))

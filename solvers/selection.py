@@ -29,6 +29,8 @@ def choose_neighbourhoods(
     pairs_wanted: float,
     rng: np.random.Generator,
     targets: Targets | None = None,
+    room: float = np.inf,
+    unspent: float = 0.0,
 ) -> list[Neighbourhood]:
     """Return up to ``count`` neighbourhoods that share no territory.
 
@@ -51,12 +53,17 @@ def choose_neighbourhoods(
     rng : numpy.random.Generator
     targets : Targets or None
         The soft targets.
+    room : float
+        How much more may change hands in all than does; inf where that is not limited. Each neighbourhood gets an equal
+        part of it, since they are solved side by side.
+    unspent : float
+        Proved loss that is no territory's.
     """
     totals, lower, upper = loads
     m = totals.shape[1]
     chance = loss + 1e-3 * loss.mean() + 1e-12 if broken is None else broken
     home = candidates.territory[pair].astype(np.int64)
-    reach = float(np.sort(loss)[-min(m, 6) :].sum()) if broken is None else np.inf
+    reach = float(np.sort(loss)[-min(m, 6) :].sum()) + unspent if broken is None else np.inf
     ties = _ties(candidates, home, regret, reach, m)
     members = np.argsort(home, kind="stable")
     bounds = np.searchsorted(home[members], np.arange(m + 1))
@@ -65,9 +72,10 @@ def choose_neighbourhoods(
     def opened(inside: list[int]) -> Neighbourhood:
         units = np.sort(np.concatenate([members[bounds[t] : bounds[t + 1]] for t in inside]))
         # A neighbourhood can gain no more than it loses now, so dearer pairs are out of the question.
-        worth = regret <= (float(loss[inside].sum()) if broken is None else np.inf)
+        worth = regret <= (float(loss[inside].sum()) + unspent if broken is None else np.inf)
         territories = np.array(sorted(inside), np.int32)
-        return open_neighbourhood(candidates, pair, totals, lower, upper, territories, units, worth, targets)
+        part = room / count
+        return open_neighbourhood(candidates, pair, totals, lower, upper, territories, units, worth, targets, part)
 
     hoods = []
     for _ in range(count):

@@ -83,12 +83,13 @@ def test_keeping_pairs_keeps_their_numbers_and_reduced_costs(tiny: Any, data: st
     candidates = from_table(case.problem(), np.broadcast_to(np.arange(m, dtype=np.int32), (n, m)))
     mask = data.draw(hnp.arrays(np.bool_, n * m))
     net = data.draw(hnp.arrays(np.float64, (len(case.loads), m), elements=st.floats(-5, 5, allow_subnormal=False)))
+    prices = Prices(np.maximum(net, 0.0), np.maximum(-net, 0.0))
     kept = candidates.keep(mask)
     check_values(case, kept)
     assert np.array_equal(kept.unit(), candidates.unit()[mask])
-    assert np.array_equal(kept.reduced_costs(net), candidates.reduced_costs(net)[mask])
+    assert np.array_equal(kept.reduced_costs(prices), candidates.reduced_costs(prices)[mask])
     expected = case.costs + np.einsum("kt,kit->it", net, case.loads)
-    assert candidates.reduced_costs(net) == pytest.approx(expected.ravel(), abs=1e-9)
+    assert candidates.reduced_costs(prices) == pytest.approx(expected.ravel(), abs=1e-9)
 
 
 def test_the_pair_of_a_territory_that_is_no_candidate_is_minus_one() -> None:

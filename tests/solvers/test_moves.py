@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from solvers.candidates import Candidates, from_table
-from solvers.moves import descend, relay
+from solvers.moves import NOT_COUNTED, UNLIMITED, descend, relay
 from solvers.problem import AssignmentProblem
 
+FREELY = (NOT_COUNTED, UNLIMITED)
 NO_TARGETS = (np.empty(0, np.int64), np.empty((3, 0, 0)))
 WORK = 1_000_000
 
@@ -61,7 +62,7 @@ def test_shifts_and_swaps_keep_the_totals_and_lower_cost_plus_penalties(
     order = np.array(data.draw(st.permutations(range(problem.n_units))), np.int64)
     left = descend(
         candidates.start, candidates.territory, candidates.cost, candidates.load, problem.lower, problem.upper,
-        penalty, *NO_TARGETS, order, pair, totals, swaps, WORK,
+        penalty, *NO_TARGETS, order, pair, totals, *FREELY, swaps, WORK,
     )  # fmt: skip
     check_books(candidates, pair, totals)
     after = candidates.cost[pair].sum() + violation(totals, problem, penalty)
@@ -88,7 +89,7 @@ def test_relays_keep_the_totals_and_lower_cost_plus_penalties(tiny: Any, data: s
         before = candidates.cost[pair].sum() + violation(totals, problem, penalty)
         applied = relay(
             candidates.start, candidates.territory, candidates.cost, candidates.load, problem.lower, problem.upper,
-            penalty, *NO_TARGETS, measure, pair, totals, 100,
+            penalty, *NO_TARGETS, measure, pair, totals, *FREELY, 100,
         )  # fmt: skip
         check_books(candidates, pair, totals)
         after = candidates.cost[pair].sum() + violation(totals, problem, penalty)
@@ -106,9 +107,9 @@ def test_a_relay_carries_room_along_a_chain_where_no_shift_can() -> None:
     totals = totals_of(candidates, pair, 3)
     assert totals.tolist() == [[2, 1, 0]]
     arguments = (start, territory, cost, load, lower, upper, np.full((1, 3), 100.0), *NO_TARGETS)
-    descend(*arguments, np.arange(3), pair, totals, 0, WORK)
+    descend(*arguments, np.arange(3), pair, totals, *FREELY, 0, WORK)
     assert totals.tolist() == [[2, 1, 0]]
-    assert relay(*arguments, 0, pair, totals, 10) == 1
+    assert relay(*arguments, 0, pair, totals, *FREELY, 10) == 1
     assert totals.tolist() == [[1, 1, 1]]
     check_books(candidates, pair, totals)
 
@@ -133,9 +134,9 @@ def test_a_swap_mends_what_no_shift_can() -> None:
         *NO_TARGETS,
         np.arange(4),
     )
-    descend(*arguments, pair, totals, 0, WORK)
+    descend(*arguments, pair, totals, *FREELY, 0, WORK)
     assert totals.tolist() == [[9, 5]]
-    descend(*arguments, pair, totals, 1, WORK)
+    descend(*arguments, pair, totals, *FREELY, 1, WORK)
     assert totals.tolist() == [[7, 7]]
     check_books(candidates, pair, totals)
 
@@ -147,7 +148,7 @@ def test_the_work_limit_ends_the_moves_with_the_books_in_order(scattered: Callab
     totals = totals_of(candidates, pair, 10)
     left = descend(
         candidates.start, candidates.territory, candidates.cost, candidates.load, problem.lower, problem.upper,
-        np.full((1, 10), 50.0), *NO_TARGETS, np.arange(300), pair, totals, 2, 200,
+        np.full((1, 10), 50.0), *NO_TARGETS, np.arange(300), pair, totals, *FREELY, 2, 200,
     )  # fmt: skip
     assert left <= 0
     check_books(candidates, pair, totals)

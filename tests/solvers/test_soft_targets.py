@@ -21,7 +21,7 @@ from solvers.deviation import Targets
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.ladder import solve
 from solvers.linear import solve_relaxation
-from solvers.moves import descend, relay
+from solvers.moves import NOT_COUNTED, UNLIMITED, descend, relay
 from solvers.neighbourhoods import open_neighbourhood, resolve
 from solvers.prices import _worth, ascend, sample_prices
 from solvers.problem import AssignmentProblem, TableCosts
@@ -435,7 +435,7 @@ def test_shifts_and_swaps_count_what_is_off_target(tiny: Any, data: st.DataObjec
     aims = np.array([problem.target[soft], weight, weight])
     descend(
         candidates.start, candidates.territory, candidates.cost, candidates.load, -endless, endless,
-        np.zeros(totals.shape), soft, aims, np.arange(problem.n_units), pair, totals, swaps, 1_000_000,
+        np.zeros(totals.shape), soft, aims, np.arange(problem.n_units), pair, totals, NOT_COUNTED, UNLIMITED, swaps, 1_000_000,
     )  # fmt: skip
     before, after = problem.objective_of(start), problem.objective_of(candidates.territory[pair])
     assert after <= before + 1e-7 * max(1.0, before)

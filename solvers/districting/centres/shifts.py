@@ -20,7 +20,7 @@ from solvers.districting.centres.sites import in_space, unit_places
 from solvers.districting.centres.territories import FINE, KINDS, NOBODY, Rules, draw, toll
 from solvers.districting.problem import PlaceCosts
 from solvers.flow import counts_alike_units, least_cost_flow
-from solvers.moves import relay
+from solvers.moves import NOT_COUNTED, UNLIMITED, relay
 from solvers.problem import AssignmentProblem
 
 if TYPE_CHECKING:
@@ -279,6 +279,8 @@ class Settling:
                     int(k),
                     pair,
                     totals,
+                    NOT_COUNTED,
+                    UNLIMITED,
                     MENDING_TRIES * self.problem.n_territories,
                 )
 
