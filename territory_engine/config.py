@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,11 @@ class _Section(BaseModel):
     """A table of the configuration: immutable, and unknown keys are errors rather than silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _as_number(value: Any) -> Any:
+    """Return a whole number as the float that a strict model asks for."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class ColumnNames(_Section):
@@ -154,13 +160,51 @@ class Groups(_Section):
     column: str
 
 
+class Protection(_Section):
+    """``[[disruption.protect]]``: moving an account counts 1 + weight × its value in ``column`` times as much."""
+
+    column: str
+    weight: Positive
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return _as_number(value)
+
+
 class Disruption(_Section):
-    """``[disruption]``: today's alignment, and what changing it may cost."""
+    """``[disruption]``: today's alignment, and what changing it may cost.
+
+    ``max_moved`` is the most that may change hands, a fraction of the measure of the accounts that have a rep today;
+    ``weight`` a price per unit that does, in units of the objective. An account stays with its owner while its date in
+    ``locked_until`` is after ``as_of``.
+    """
 
     current: str
     measure: str = "count"
     max_moved: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     weight: NonNegative | None = None
+    protect: tuple[Protection, ...] = ()
+    locked_until: str | None = None
+    as_of: date | None = None
+
+    @field_validator("protect", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("max_moved", "weight", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return _as_number(value)
+
+    @model_validator(mode="after")
+    def _dates_together(self) -> Disruption:
+        if (self.locked_until is None) != (self.as_of is None):
+            raise ValueError(
+                "locked_until and as_of go together: as_of = 2026-07-01 is the day on which accounts change hands"
+            )
+        return self
 
 
 class MapOptions(_Section):

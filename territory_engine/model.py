@@ -5,13 +5,15 @@ The only place that knows both languages: rows and columns there, account and re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from solvers.problem import LIMIT_SLACK, AssignmentProblem, TableCosts, TravelCosts
+from solvers.disruption import DisruptedCosts, Disruption
+from solvers.problem import LIMIT_SLACK, AssignmentProblem, CostSource, TableCosts, TravelCosts
+from territory_engine.disruption import current_alignment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +37,12 @@ class Model:
         Territory a unit is locked to, −1 where it is free.
     eligible_reps : ndarray of int64, shape (n_units,)
         How many reps' lists allow the unit (locks and travel limits aside).
+    travel_costs : CostSource or None
+        What travel alone costs where there is a disruption; the problem's costs may hold a price on moves beside it.
+    disruption : Disruption or None
+        What changing hands counts, with its limit; None where it is neither limited nor priced.
+    moved_weight : float
+        Price per unit of disruption in the problem's costs.
     """
 
     problem: AssignmentProblem
@@ -42,6 +50,9 @@ class Model:
     rules: tuple[BalanceRule, ...]
     fixed: NDArray[np.int32]
     eligible_reps: NDArray[np.int64]
+    travel_costs: CostSource | None = None
+    disruption: Disruption | None = None
+    moved_weight: float = 0.0
 
 
 def build_model(planning: PlanningProblem) -> Model:
@@ -65,7 +76,7 @@ def build_model(planning: PlanningProblem) -> Model:
     if planning.travel_table is not None:
         cost, loads, pair_loads = _from_table(planning, rules, unit_of, n_units, allowed[class_of], fixed)
         problem = AssignmentProblem(TableCosts(cost), loads, lower, upper, pair_loads, target, weight)
-        return Model(problem, unit_of, rules, fixed, eligible_reps)
+        return _with_disruption(planning, Model(problem, unit_of, rules, fixed, eligible_reps))
     order = np.argsort(unit_of, kind="stable")
     columns = ["x", "y"] if planning.config.travel.metric == "euclidean" else ["latitude", "longitude"]
     limit = planning.config.eligibility.max_travel if planning.config.eligibility else None
@@ -85,7 +96,20 @@ def build_model(planning: PlanningProblem) -> Model:
         len(rules), n_units
     )
     problem = AssignmentProblem(costs, loads, lower, upper, target=target, target_weight=weight)
-    return Model(problem, unit_of, rules, fixed, eligible_reps)
+    return _with_disruption(planning, Model(problem, unit_of, rules, fixed, eligible_reps))
+
+
+def _with_disruption(planning: PlanningProblem, model: Model) -> Model:
+    """Return the model with the limit and the price on what changes hands, where there are any."""
+    today = current_alignment(planning)
+    if today is None or not today.matters:
+        return model
+    problem = model.problem
+    disruption = today.disruption(model.unit_of, problem.n_units)
+    costs = problem.costs if today.weight == 0 else DisruptedCosts(problem.costs, disruption, today.weight)
+    problem = replace(problem, costs=costs, disruption=disruption if disruption.limited else None)
+    plain = model.problem.costs
+    return replace(model, problem=problem, travel_costs=plain, disruption=disruption, moved_weight=today.weight)
 
 
 def units_of(planning: PlanningProblem) -> NDArray[np.int64]:

@@ -34,7 +34,7 @@ _TABLE_LINES = 15
 _FRAMES = frozenset({"assignments", "territories", "units", "multipliers"})
 """Fields that are tables of their own, not part of ``plan.json``."""
 
-_LATER = frozenset({"bound_at_centers"})
+_LATER = frozenset({"bound_at_centers", "disruption"})
 """Fields that plans of version 0.1.0 do not have."""
 
 
@@ -95,6 +95,9 @@ class Plan:
     multipliers : Series or None, index ``account_id`` or ``unit_id``
         Where centres were chosen: what serving each account (its group, on the group's first account) or geographic
         unit is worth. They prove ``priced_bound`` over every choice of centres.
+    disruption : dict or None
+        Where today's owners are known: what changes hands (``territory_engine.disruption.disruption_record``), and the
+        ``price`` of the limit on it, which is part of the proof. When infeasible because of that limit: that price alone.
     """
 
     status: Status
@@ -118,6 +121,7 @@ class Plan:
     bound_at_centers: float | None = None
     units: pd.DataFrame | None = None
     multipliers: pd.Series[float] | None = None
+    disruption: dict[str, Any] | None = None
 
     @property
     def centred(self) -> bool:
@@ -278,7 +282,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     ]
     if outside := left_out(plan).strip():
         lines.append(outside)
-    if "balance" in plan.objective_terms:
+    if len(plan.objective_terms) > 1:
         parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "disruption"}
         told = (f"{_number(value)} for {parts.get(term, term)}" for term, value in plan.objective_terms.items())
         lines.append(f"Of the objective, {', '.join(told)}.")
@@ -287,10 +291,28 @@ def _plan_lines(plan: Plan) -> list[str]:
         for measure, numbers in plan.measures.items()
         if math.isfinite(numbers.get("max_deviation", math.nan))
     ]
-    moved = int(plan.assignments["moved"].sum())
-    if moved:
-        lines.append(f"{counted(moved, 'account changes', 'accounts change')} hands.")
+    lines += _moves(plan)
     return [*lines, "", *_territory_table(plan), ""]
+
+
+def _moves(plan: Plan) -> list[str]:
+    """Return how much changes hands, what of it is limited, and how many accounts had no rep."""
+    moved = int(plan.assignments["moved"].sum())
+    told = plan.disruption or {}
+    lines = []
+    if moved or told.get("limit") is not None:
+        line = f"{counted(moved, 'account changes', 'accounts change')} hands"
+        if told and told["measure"] != "count":
+            line += f": {_percent(told['moved_fraction'])} of {told['measure']}"
+        elif told:
+            line += f", {_percent(told['moved_fraction'])} of those that have a rep"
+        if told.get("limit") is not None and told["total"] > 0:
+            line += f"; at most {_percent(told['limit'] / told['total'])} may"
+        lines.append(f"{line}.")
+    assigned = told.get("accounts_assigned", 0)
+    if assigned:
+        lines.append(f"{counted(assigned, 'account')} had no rep, or one who left; that does not count as moved.")
+    return lines
 
 
 def _territory_table(plan: Plan) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from solvers.ladder import fewest_moves
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
+from territory_engine.disruption import disruption_record
 from territory_engine.district_model import needs_design
 from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
+from territory_engine.infeasibility.budget import over_budget
 from territory_engine.infeasibility.conflicts import describe_conflict
 from territory_engine.model import build_model
 from territory_engine.no_plan import nothing_found
@@ -28,6 +32,7 @@ from territory_engine.travel import travel_to
 
 if TYPE_CHECKING:
     from solvers.result import ProgressListener, SolveResult, StopRequest
+    from territory_engine.infeasibility.conflicts import Conflict
     from territory_engine.model import Model
     from territory_engine.problem import PlanningProblem
 
@@ -71,8 +76,10 @@ def solve(
         on_progress=on_progress,
         should_stop=should_stop,
     )
+    if result.status == "infeasible" and model.problem.limit is not None:
+        return _over_budget(problem, model, result, should_stop)
     if result.status == "infeasible":
-        return _infeasible_plan(problem, model, result)
+        return _infeasible_plan(problem, model, result, describe_conflict(problem, model, result))
     if result.assignment is None:
         raise NoPlanError(nothing_found(problem, result.termination))
     return _plan(problem, model, result)
@@ -91,6 +98,9 @@ def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
     if any(rule.target_weight is not None for rule in model.rules):
         loads = model.problem.loads_of(result.assignment)
         terms["balance"] = float(sum(rule.off_target(row) for rule, row in zip(model.rules, loads, strict=True)))
+    changed = disruption_record(problem, rep, prices.moved)
+    if changed is not None and model.moved_weight > 0:
+        terms["disruption"] = model.moved_weight * changed["counted"]
     objective = float(sum(terms.values()))
     lower_bound = min(result.lower_bound, objective)
     gap = relative_gap(objective, lower_bound)
@@ -117,11 +127,21 @@ def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
         solve_seconds=result.seconds,
         seed=options.seed,
         notices=clock_notice(result.termination, options.time_limit_s, result.rounds),
+        disruption=changed,
     )
 
 
-def _infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
-    conflict = describe_conflict(problem, model, result)
+def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, should_stop: StopRequest | None) -> Plan:
+    """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
+    options = problem.config.solve
+    fewest = fewest_moves(model.problem, time_limit_s=options.time_limit_s, seed=options.seed, should_stop=should_stop)
+    if fewest.status == "infeasible":
+        freely = replace(model, problem=model.problem.within(np.inf))
+        return _infeasible_plan(problem, freely, fewest, describe_conflict(problem, freely, fewest))
+    return _infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
+
+
+def _infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult, conflict: Conflict) -> Plan:
     proof: dict[str, Any] = {"kind": "prices"} if conflict.by_prices else named_proof(model.rules, result.proof)
     if not conflict.by_prices and proof.get("kind") != "search":
         # Too narrow a margin for prices to show beyond rounding: it rests on the simplex.
@@ -146,4 +166,5 @@ def _infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult
         solve_seconds=result.seconds,
         seed=problem.config.solve.seed,
         conflict=conflict.record,
+        disruption=None if model.problem.limit is None else {"price": conflict.prices.moved},
     )

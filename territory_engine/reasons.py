@@ -9,12 +9,13 @@ explains as a limit's does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from solvers.bounds import Prices, cheapest
+from territory_engine.grammar import listed
 from territory_engine.travel import travel_to
 from territory_engine.wording import distance_unit, each, limit_text, noun, number, objective_unit, readable_amount
 
@@ -82,17 +83,24 @@ def assignment_reasons(
     """
     service = service or from_homes(planning)
     problem = model.problem
-    nearest, least_cost = cheapest(problem, Prices.zero(problem), min(2, problem.n_territories))
+    # Who is nearest has nothing to do with what a move costs.
+    plain = problem
+    if model.disruption is not None and model.travel_costs is not None:
+        plain = replace(problem, costs=model.travel_costs, disruption=None)
+    nearest, least_cost = cheapest(plain, Prices.zero(plain), min(2, problem.n_territories))
     favourite, least_priced = cheapest(problem, prices)
-    cost = _pair_costs(problem, assignment)
+    cost = _pair_costs(plain, assignment)
     sentences = np.full(problem.n_units, "", object)
     only = (nearest[:, 1] < 0) if nearest.shape[1] > 1 else np.ones(problem.n_units, np.bool_)
     near = nearest[:, 0]
     priced = cost + _priced_loads(problem, prices, assignment)
+    if model.disruption is not None:
+        everything = np.arange(problem.n_units)
+        priced += _move_price(model, prices) * model.disruption.of_pairs(everything, assignment)
     tolerance = 1e-6 * np.maximum(1.0, np.abs(priced))
     is_nearest = cost <= least_cost[:, 0] + tolerance
     is_favourite = priced <= least_priced[:, 0] + tolerance
-    names, what = service.names, _what_is_priced(problem)
+    names, what = service.names, _what_is_priced(model, prices)
     whole = _what_must_fit(service, what)
     able = "" if planning.config.eligibility is None else f" {'who' if service.place == 'rep' else 'that'} may serve it"
     sentences[is_nearest] = f"nearest {service.place}{able}"
@@ -114,11 +122,14 @@ def assignment_reasons(
             else f"{a} would travel less"
         )
         lead += f" (saves {number(saved)} {unit_text})"
-        dearer, why = _priced_difference(names, model, prices, fullness, int(i), int(near[i]), int(assignment[i]))
+        dearer, why = _priced_difference(
+            planning, names, model, prices, fullness, int(i), int(near[i]), int(assignment[i])
+        )
         if is_favourite[i] and abs(saved - dearer) <= 1e-3 * max(1.0, abs(saved)):
             sentences[i] = f"{lead}; at the {what}' prices {a} and {b} are equally good, and {whole}"
         elif is_favourite[i]:
-            sentences[i] = f"{lead}, but room there is {number(dearer)} {unit_text} dearer than with {b}: {why}"
+            there = "room there is" if model.disruption is None else "it is"
+            sentences[i] = f"{lead}, but {there} {number(dearer)} {unit_text} dearer than with {b}: {why}"
         else:
             c, loss = names[favourite[i, 0]], priced[i] - least_priced[i, 0]
             sentences[i] = (
@@ -147,17 +158,23 @@ def assignment_reasons(
     if planning.travel_table is None:
         nowhere = np.isnan(travel)
         # Without a place every rep is as near: only locks, eligibility and limits had a say.
-        plain = "no coordinates and no known postal code: assigned by the other rules"
-        reasons[nowhere] = [f"{plain} ({r})" if r.startswith(("locked", "only")) else plain for r in reasons[nowhere]]
+        why = "no coordinates and no known postal code: assigned by the other rules"
+        reasons[nowhere] = [f"{why} ({r})" if r.startswith(("locked", "only")) else why for r in reasons[nowhere]]
     return [str(r) for r in reasons]
 
 
-def _what_is_priced(problem: AssignmentProblem) -> str:
-    """Return what has prices: ``"limits"``, ``"targets"``, or ``"limits and targets"``."""
-    if not problem.has_targets:
-        return "limits"
+def _move_price(model: Model, prices: Prices) -> float:
+    """Return what a unit that changes hands costs: its price in the objective and that of the limit on it."""
+    return model.moved_weight + prices.moved
+
+
+def _what_is_priced(model: Model, prices: Prices) -> str:
+    """Return what has prices: ``"limits"``, ``"targets"`` and ``"moves"``, as far as there are any."""
+    problem = model.problem
     limited = bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
-    return "limits and targets" if limited else "targets"
+    moves = model.disruption is not None and _move_price(model, prices) > 0
+    priced = [("limits", limited or not (problem.has_targets or moves)), ("targets", problem.has_targets)]
+    return listed([word for word, there in [*priced, ("moves", moves)] if there])
 
 
 def _pair_costs(problem: AssignmentProblem, assignment: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -177,6 +194,7 @@ def _priced_loads(problem: AssignmentProblem, prices: Prices, territory: NDArray
 
 
 def _priced_difference(
+    planning: PlanningProblem,
     names: NDArray[np.object_],
     model: Model,
     prices: Prices,
@@ -185,7 +203,7 @@ def _priced_difference(
     there: int,
     here: int,
 ) -> tuple[float, str]:
-    """Return by how much a unit's load is dearer ``there`` than ``here``, and the measures that make it so.
+    """Return by how much a unit is dearer ``there`` than ``here`` beside its travel, and what makes it so.
 
     A load that a territory needs to reach its lower limit, or its target, has a negative price: it saves.
     """
@@ -215,6 +233,14 @@ def _priced_difference(
                 f" (for {names[here]}'s target, {each(rule.measure, amount)} there saves {number(-amount * for_here)})"
             )
         differences.append((cost_there - cost_here, said))
+    if model.disruption is not None and planning.config.disruption is not None:
+        pair = np.array([there, here], np.int32)
+        gone = model.disruption.of_pairs(np.array([unit, unit]), pair)
+        price = _move_price(model, prices)
+        difference = price * float(gone[0] - gone[1])
+        amount_told = f"{number(abs(float(gone[0] - gone[1])))} {noun(planning.config.disruption.measure)}"
+        verb = "change hands, which costs" if difference > 0 else "stay, which saves"
+        differences.append((difference, f"{amount_told} would {verb} {_amount(difference)}"))
     # A measure that makes up less than a hundredth of the difference explains nothing.
     weight = sum(abs(difference) for difference, _ in differences)
     parts = [said for difference, said in differences if abs(difference) > 0.01 * weight]

@@ -25,6 +25,7 @@ from territory_engine.auditing.checks import (
     numeric,
 )
 from territory_engine.auditing.configuration import check_configuration, malformed
+from territory_engine.auditing.disruption import check_disruption
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
 from territory_engine.auditing.proof import check_infeasibility, check_proof
 from territory_engine.auditing.rules import StoredProblem
@@ -150,6 +151,7 @@ def _audited(folder: Path) -> AuditReport:
         plan = StoredPlan(record, assignments, territories, rep)
         checks += check_assignments(stored, plan)
         checks += check_totals(stored, plan)
+        checks += check_disruption(stored, plan)
         checks += _check_design(folder, stored, plan)
     checks += check_proof(stored, record, _read_multipliers(folder, stored, record))
     return AuditReport(str(folder), tuple(checks))

@@ -336,6 +336,8 @@ def check_totals(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
     terms = {"travel": float(cost.sum())}
     if priced or (stored.priced_targets() and "balance" in (plan.record.get("objective_terms") or {})):
         terms["balance"] = off_target
+    if stored.move_weight > 0:
+        terms["disruption"] = stored.move_weight * float(stored.disruption[stored.changing_hands(plan.rep)].sum())
     return [*checks, *_check_objective(plan.record, terms)]
 
 

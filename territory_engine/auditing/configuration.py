@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from territory_engine.auditing.checks import Check
+from territory_engine.auditing.disruption import wrong_settings
 
 if TYPE_CHECKING:
     from territory_engine.auditing.rules import StoredProblem
@@ -53,12 +54,7 @@ def malformed(config: dict[str, Any]) -> list[str]:
 
 def check_configuration(stored: StoredProblem, record: dict[str, Any]) -> Check:
     """Check that every configured rule is one that the audit recomputes; none is passed over in silence."""
-    disruption = stored.section("disruption")
-    beyond = {
-        "disruption.max_moved": disruption.get("max_moved") is not None,
-        "disruption.weight": disruption.get("weight") is not None,
-    }
-    problems = [f"{rule} is not audited by this version" for rule, configured in beyond.items() if configured]
+    problems = wrong_settings(stored)
     travel = stored.section("travel")
     if travel.get("metric", "haversine") not in {"haversine", "euclidean"} or travel.get("power", 1) not in {1, 2}:
         problems.append(f"travel: unknown metric or power ({travel!r})")
@@ -87,7 +83,10 @@ def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
     """Return the columns of accounts and reps that the rules name."""
     travel = stored.section("travel")
     accounts = [travel.get("weight"), *(stored.section(s).get("column") for s in ("locks", "eligibility", "groups"))]
-    accounts += [stored.section("disruption").get("current")]
+    disruption = stored.section("disruption")
+    accounts += [disruption.get("current"), disruption.get("locked_until")]
+    accounts += [p.get("column") for p in disruption.get("protect") or []]
+    accounts += [disruption.get("measure") if disruption.get("measure") != "count" else None]
     accounts += [m for m in stored.measures if m != "count" and not stored.depends_on_rep(m)]
     reps = [stored.section("eligibility").get("reps_column")]
     for entry in stored.config.get("balance", ()):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from territory_engine.auditing.checks import SHOWN, Check, compared, number
 from territory_engine.auditing.design_proof import OverCentres, proved_over_centres
+from territory_engine.auditing.disruption import move_price
 from territory_engine.auditing.numbers import LIMIT_SLACK, TOLERANCE, agree
 from territory_engine.auditing.rules import StoredProblem
 
@@ -32,11 +33,13 @@ class StoredPrices:
     """The prices of plan.json: arrays of float64, shape ``(n_measures, n_reps)``.
 
     λ⁺ ≥ 0 at the upper limits, λ⁻ ≥ 0 at the lower ones, and π at the targets, between −w and w for a target weight of w.
+    ``moves`` is β ≥ 0, of the limit on what changes hands.
     """
 
     upper: NDArray[np.float64]
     lower: NDArray[np.float64]
     target: NDArray[np.float64]
+    moves: float = 0.0
 
 
 def read_prices(stored: StoredProblem, record: dict[str, Any]) -> tuple[Check, StoredPrices]:
@@ -82,6 +85,11 @@ def read_prices(stored: StoredProblem, record: dict[str, Any]) -> tuple[Check, S
                     problems.append(f"{where}: there is no {side} limit to price")
                 else:
                     (read.upper if side == "upper" else read.lower)[k, t] = price
+    price = move_price(record)
+    if math.isfinite(price) and price >= 0 and (price == 0 or math.isfinite(stored.most_moved)):
+        read = replace(read, moves=price)
+    else:
+        problems.append(f"disruption, price: {price!r}: allowed is a number of 0 or more, above 0 with max_moved only")
     shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
     message = f"{count:,} prices of 0 or more, each at a limit that exists"
     if stored.priced_targets():
@@ -98,7 +106,7 @@ def check_proof(
     the multipliers, one number for each account or geographic unit.
     """
     prices, read = read_prices(stored, record)
-    proved, magnitude = stored.bound(read.upper, read.lower, read.target)
+    proved, magnitude = stored.bound(read.upper, read.lower, read.target, move_price=read.moves)
     proof = record.get("proof") or {}
     objective, lower_bound = number(record, "objective"), number(record, "lower_bound")
     if not stored.free:
@@ -273,7 +281,9 @@ def _check_certificate(
             if wrong:
                 message = f"accounts {', '.join(wrong[:SHOWN])} are named, but each of them fits some rep's limits"
             return Check(name, not wrong, message)
-    proved, magnitude = stored.bound(prices.upper, prices.lower, prices.target, with_cost=False)
+    proved, magnitude = stored.bound(
+        prices.upper, prices.lower, prices.target, with_cost=False, move_price=prices.moves
+    )
     proved += _whole_gain(stored, proof.get("whole_measures") or [], prices)
     numbers = {"certificate": proved, "magnitude": magnitude}
     positive = proved > _CERTIFICATE_MARGIN * magnitude and proved > 0

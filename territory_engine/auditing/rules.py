@@ -299,8 +299,54 @@ class StoredProblem:
         for start in range(0, len(order), step):
             yield order[start : start + step]
 
-    def cheapest(self, net_price: NDArray[np.float64], *, with_cost: bool) -> NDArray[np.float64]:
-        """Return ``min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk + π_tk) a_utk)`` of every unit u over the reps that may serve it.
+    # Moves ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def owner(self) -> NDArray[np.intp]:
+        """Position of each account's rep of today, shape ``(n_accounts,)``; -1 for nobody, or no rep any more."""
+        current = self.section("disruption").get("current")
+        if not current:
+            return np.full(len(self.accounts), -1)
+        return np.asarray(self.reps.index.get_indexer(pd.Index(text(self.accounts[current]))))
+
+    @cached_property
+    def owned(self) -> NDArray[np.float64]:
+        """What of the disruption's measure each account has, shape ``(n_accounts,)``; 0 without a rep today."""
+        measure = self.section("disruption").get("measure", "count")
+        return np.where(self.owner >= 0, self.values(measure), 0.0)
+
+    @cached_property
+    def disruption(self) -> NDArray[np.float64]:
+        """What moving each account counts, shape ``(n_accounts,)``: 1 + Σ weight × protection times the measure."""
+        factor = np.ones(len(self.accounts))
+        for protection in self.section("disruption").get("protect") or []:
+            factor += protection["weight"] * self.accounts[protection["column"]].to_numpy(np.float64)
+        return np.asarray(self.owned * factor)
+
+    @property
+    def most_moved(self) -> float:
+        """How much may change hands; inf for no limit."""
+        fraction = self.section("disruption").get("max_moved")
+        return np.inf if fraction is None else fraction * float(self.owned.sum())
+
+    @property
+    def move_weight(self) -> float:
+        """Price per unit that changes hands, in units of the objective."""
+        return float(self.section("disruption").get("weight") or 0.0)
+
+    def changing_hands(self, rep: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which accounts have a rep today and another one then, shape ``(n_accounts,)``."""
+        return np.asarray((self.owner >= 0) & (self.owner != rep))
+
+    def moving(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return what changes hands if a rep gets some accounts, shape ``(len(rows), n_reps)``."""
+        elsewhere = self.owner[rows, None] != np.arange(len(self.reps))
+        return np.where(elsewhere, self.disruption[rows, None], 0.0)
+
+    def cheapest(
+        self, net_price: NDArray[np.float64], *, with_cost: bool, move_price: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Return ``min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk + π_tk) a_utk + (w + β) d_ut)`` of every unit u over the reps that may serve it.
 
         A unit is a group or a single account; its costs and loads are its accounts' sums, and a rep may serve it only
         if it may serve each of them.
@@ -310,7 +356,9 @@ class StoredProblem:
         net_price : ndarray of float64, shape (n_measures, n_reps)
             λ⁺ − λ⁻ + π, in objective units per unit of the measure.
         with_cost : bool
-            False leaves the travel out, as a proof of infeasibility does.
+            False leaves the travel and the price w on moves out, as a proof of infeasibility does.
+        move_price : float
+            β ≥ 0, of the limit on what changes hands.
 
         Returns
         -------
@@ -324,6 +372,9 @@ class StoredProblem:
             travel = self.travel(rows)
             allowed = self.allowed(rows, travel)
             value = self.cost(travel, rows) if with_cost else np.zeros_like(travel)
+            dear = move_price + (self.move_weight if with_cost else 0.0)
+            if dear > 0:
+                value += dear * self.moving(rows)
             for measure, price in priced:
                 if self.depends_on_rep(measure):
                     load = self._from_table(measure, rows)
@@ -348,17 +399,20 @@ class StoredProblem:
         target_price: NDArray[np.float64] | None = None,
         *,
         with_cost: bool = True,
+        move_price: float = 0.0,
     ) -> tuple[float, float]:
         """Return what prices prove by weak duality, and the size of the terms it is the difference of.
 
-        Source: ``Σ_u min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk + π_tk) a_utk) − Σ_tk (λ⁺_tk u_tk − λ⁻_tk l_tk + π_tk T_tk)`` over
-        units u (groups merged) and the reps t that may serve them; every λ ≥ 0, every |π| ≤ its target weight w. For
+        Source: ``Σ_u min_t (c_ut + Σ_k (λ⁺_tk − λ⁻_tk + π_tk) a_utk + β d_ut) − Σ_tk (λ⁺_tk u_tk − λ⁻_tk l_tk + π_tk T_tk) − β B``
+        over units u (groups merged) and the reps t that may serve them; every λ ≥ 0, every |π| ≤ its target weight w. For
         any such π, π (load − T) is at most w |load − T|, which is what a load off its target costs.
 
         Parameters
         ----------
         upper_price, lower_price, target_price : ndarray of float64, shape (n_measures, n_reps)
             λ⁺, λ⁻ and π; no π where it is left out.
+        move_price : float
+            β of the limit B on what changes hands; 0 where there is none.
         with_cost : bool
             With False, and without prices of targets, the number is 0 or less for any prices if some assignment keeps every rule; more than 0 proves
             that none does.
@@ -369,9 +423,11 @@ class StoredProblem:
             inf where some unit has no rep that may serve it.
         """
         target_price = np.zeros_like(upper_price) if target_price is None else target_price
-        best = self.cheapest(upper_price - lower_price + target_price, with_cost=with_cost)
+        best = self.cheapest(upper_price - lower_price + target_price, with_cost=with_cost, move_price=move_price)
         limits = [self.limits(measure) for measure in self.measures]
         parts = [best]
+        if move_price > 0:
+            parts.append(np.array([-move_price * self.most_moved]))
         for limit, up, low, aim in zip(limits, upper_price, lower_price, target_price, strict=True):
             # A price at a limit that is not there would multiply infinity; without a price it contributes nothing.
             parts.append(-up[up != 0] * limit.upper[up != 0])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.config import Config, load_config
+from territory_engine.disruption import check_budget
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
 from territory_engine.grammar import counted
@@ -32,7 +33,7 @@ from territory_engine.reading.tables import Table, read_table, table_of_frame
 from territory_engine.reading.travel_table import check_travel_table, match_travel_table
 from territory_engine.reading.unit_rules import check_unit_rules
 from territory_engine.reading.units import note_empty_units, places_of, units_of
-from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
+from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of, with_dated_locks
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -244,6 +245,7 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
         count = len(rep_ids) or config.territories.count or 1
         if reps is not None:
             check_references(accounts, rep_ids, config)
+            config = with_dated_locks(accounts, rep_ids, config)
         if config.contiguity is not None:
             units = units_of(accounts, config, count, polygons=inputs.polygons, adjacency=adjacency)
             if units is not None:
@@ -270,7 +272,7 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
     findings = [*inputs.findings, *(f for s in read for f in s.findings)]
     if findings or accounts is None:
         raise error_of(findings)
-    return PlanningProblem(
+    problem = PlanningProblem(
         config=config,
         accounts=_indexed(accounts, "account_id"),
         reps=_indexed(reps, "rep_id")
@@ -283,6 +285,8 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
         base_dir=base,
         units=units,
     )
+    check_budget(problem)
+    return problem
 
 
 def _check_measure_names(config: Config, by_rep: frozenset[str], findings: list[Finding]) -> None:

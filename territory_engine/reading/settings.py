@@ -26,7 +26,7 @@ def check_settings(config: Config, file: str, *, has_reps: bool) -> None:
     ConfigError
         Lists every finding. Never a plan that ignores a rule.
     """
-    findings = [*_unsupported(config), *_about_reps(config, has_reps)]
+    findings = [*_about_disruption(config), *_about_reps(config, has_reps)]
     if config.contiguity is not None and config.contiguity.kind == "cells" and config.travel.metric == "euclidean":
         remedy = (
             'give units or adjacency in [contiguity], or write metric = "haversine" and give latitude and longitude'
@@ -38,15 +38,17 @@ def check_settings(config: Config, file: str, *, has_reps: bool) -> None:
         raise ConfigError([Finding(f.what, file, f.row, f.column, f.value, f.allowed, f.remedy) for f in findings])
 
 
-def _unsupported(config: Config) -> list[Finding]:
-    if config.disruption is None:
+def _about_disruption(config: Config) -> list[Finding]:
+    """Find limits and prices on moves where territories are nobody's until the plan is made."""
+    if config.disruption is None or config.territories.centers != "free":
         return []
     return [
         Finding(
-            "limiting or pricing moved accounts is not possible in this version",
+            'what changes hands can be limited or priced only where each territory is a rep\'s, not with centers = "free"',
             column=f"disruption.{key}",
             value=f"{value:g}",
-            remedy=f"remove {key}; disruption.current alone compares the plan with today's owners",
+            remedy='use centers = "reps", with the places that territories are served from as the reps\' homes;'
+            f" or remove {key}: disruption.current alone compares the plan with today's owners",
         )
         for key in ("max_moved", "weight")
         if (value := getattr(config.disruption, key)) is not None

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.config import Locks
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_column, is_blank
 from territory_engine.reading.identifiers import check_control_characters, check_ids, match_ids, mends_of, record_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from numpy.typing import NDArray
 
-    from territory_engine.config import Config
+    from territory_engine.config import Config, Disruption
 
 SHOWN_PER_KIND = 20
+
+DATED_LOCKS = "locked_to"
+"""The accounts column with all locks, where some of them hold until a date."""
 
 
 def error_of(findings: Iterable[Finding]) -> InputError:
@@ -74,12 +78,19 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
     if config.travel.weight is not None:
         numeric.setdefault(config.travel.weight, ("travel.weight", "the travel weight"))
     if config.disruption is not None and config.disruption.measure != "count":
-        numeric.setdefault(config.disruption.measure, ("disruption.measure", "a measure"))
+        role = "what a move counts"
+        numeric.setdefault(config.disruption.measure, ("disruption.measure", role))
     columns: dict[str, Any] = {}
+    if config.disruption is not None:
+        columns |= _protections(sheet, config.disruption, numeric)
     for column, (setting, role) in numeric.items():
         if _find(sheet, column, setting):
             values = sheet.numbers(column, blank="fill the cell; write 0 for an account that has none")
             columns[column] = values
+            if role == "what a move counts" and (values == 0).all():
+                sheet.findings.append(
+                    Finding("adds up to 0, so no move would count", sheet.file, column=sheet.own_name(column))
+                )
             if role == "a measure" and (values == 0).all():
                 sheet.findings.append(
                     Finding("adds up to 0, so there is nothing to balance", sheet.file, column=sheet.own_name(column))
@@ -106,6 +117,35 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
         )
     # Copied into one block: hundreds of single columns make every later change slow.
     sheet.frame = sheet.frame.assign(**columns).copy()
+
+
+def _protections(sheet: Sheet, rule: Disruption, measures: Container[str]) -> dict[str, Any]:
+    """Return the columns that protect accounts from moving, cleaned: numbers with 0 for blanks, and dates as ISO text."""
+    columns: dict[str, Any] = {}
+    for i, protection in enumerate(rule.protect, start=1):
+        setting = f"disruption.protect[{i}].column"
+        if protection.column in measures or protection.column in columns:
+            # A measure is read, and its blanks are found, as a measure.
+            continue
+        if _find(sheet, protection.column, setting):
+            yes_no = sheet.text(protection.column).str.lower().map({"true": "1", "false": "0", "yes": "1", "no": "0"})
+            if yes_no.notna().any():
+                sheet.frame[protection.column] = yes_no.where(yes_no.notna(), sheet.text(protection.column))
+            values = sheet.numbers(protection.column, blank=None, allowed="a number, 0 or more, or true or false")
+            columns[protection.column] = np.nan_to_num(values)
+    if rule.locked_until is not None and _find(sheet, rule.locked_until, "disruption.locked_until"):
+        told = sheet.text(rule.locked_until)
+        blank = is_blank(told)
+        dates = pd.to_datetime(told.mask(blank).str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
+        sheet.flag(
+            ~blank & dates.isna().to_numpy(),
+            rule.locked_until,
+            "is not a date",
+            allowed="a date such as 2026-09-30, or blank",
+            remedy="write year-month-day",
+        )
+        columns[rule.locked_until] = dates.dt.strftime("%Y-%m-%d").fillna("").astype(str)
+    return columns
 
 
 def check_reps(sheet: Sheet, config: Config) -> None:
@@ -173,6 +213,36 @@ def check_references(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) ->
             accounts, name, accounts.text(name), unknown, rep_ids, "a rep", "a rep_id of the reps file, or blank"
         )
     accounts.frame = accounts.frame.assign(**columns)
+
+
+def with_dated_locks(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) -> Config:
+    """Write locks that hold until a date beside the others, and return the configuration that names their column.
+
+    An account whose date is after ``as_of`` is locked to its owner; not where that owner is no rep any more.
+    """
+    rule = config.disruption
+    if rule is None or rule.locked_until is None or rule.as_of is None or accounts.findings:
+        return config
+    frame = accounts.frame
+    owner, until = frame[rule.current].astype(str), frame[rule.locked_until].astype(str)
+    kept = (until > rule.as_of.isoformat()).to_numpy() & owner.isin(rep_ids).to_numpy()
+    column = DATED_LOCKS
+    locks = pd.Series("", index=frame.index, dtype=str)
+    if config.locks is not None:
+        locks = frame[config.locks.column].astype(str)
+        accounts.flag(
+            kept & (locks != "").to_numpy() & (locks != owner).to_numpy(),
+            config.locks.column,
+            f"locks the account to another rep than {rule.locked_until!r} does, which keeps it with its owner",
+            allowed="one of the two",
+            remedy=f"clear the lock, or the date in {rule.locked_until!r}",
+        )
+    accounts.frame = frame.assign(**{column: locks.where(~kept, owner)})
+    accounts.note(
+        f"{counted(int(kept.sum()), 'account stays', 'accounts stay')} with the owner until a date in"
+        f" {rule.locked_until!r} (after {rule.as_of.isoformat()})."
+    )
+    return config.model_copy(update={"locks": Locks(column=column)})
 
 
 def flag_unknown(

@@ -358,7 +358,7 @@ def test_every_rule_of_the_full_problem_has_a_check_of_its_own(ruled: Path) -> N
             for kind in ("loads", "targets", "deviations", "balance", "measure")
             for m in ("visits", "count")
         ),
-        *("objective", "objective_terms", "prices", "priced_bound", "gap", "lower_bound", "status"),
+        *("objective", "objective_terms", "prices", "priced_bound", "gap", "lower_bound", "status", "disruption"),
     }
 
 
@@ -677,8 +677,11 @@ def test_a_vouched_file_that_is_gone_or_lies_elsewhere_fails(ruled: Path) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        {"disruption": {"current": "owner", "max_moved": 0.1}},
-        {"disruption": {"current": "owner", "weight": 1.0}},
+        {"disruption": {"current": "owner", "max_moved": 1.1}},
+        {"disruption": {"current": "owner", "weight": -1.0}},
+        {"disruption": {"current": "owner", "measure": "no such column", "weight": 1.0}},
+        {"disruption": {"current": "owner", "protect": [{"column": "open_deals"}]}},
+        {"disruption": {"current": "owner", "locked_until": "until"}},
         {"travel": {"metric": "manhattan"}},
         {"travel": {"power": 3}},
         {"travel": {"weight": "calls"}},

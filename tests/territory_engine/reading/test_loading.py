@@ -87,8 +87,8 @@ def test_missing_files_are_named_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "key"),
     [
-        ('[disruption]\ncurrent = "o"\nmax_moved = 0.1\n', "disruption.max_moved"),
-        ('[disruption]\ncurrent = "o"\nweight = 1\n', "disruption.weight"),
+        ('[disruption]\ncurrent = "o"\nmax_moved = 0.1\n[territories]\ncenters = "free"\n', "disruption.max_moved"),
+        ('[disruption]\ncurrent = "o"\nweight = 1\n[territories]\ncenters = "free"\n', "disruption.weight"),
     ],
 )
 def test_rules_this_version_cannot_solve_are_refused_and_never_ignored(tmp_path: Path, extra: str, key: str) -> None:

@@ -1,0 +1,146 @@
+"""Today's alignment, what changing it counts, and how much of it may change.
+
+An account counts when it has an owner who is still a rep. What nobody owns, or somebody owned who left, must be assigned
+anyway: it is reported apart and counts nowhere, neither in what moves nor in what it is a fraction of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from solvers.disruption import Disruption
+from territory_engine.errors import ConfigError, Finding
+from territory_engine.wording import measure_label, number, percent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from territory_engine.problem import PlanningProblem
+
+
+@dataclass(frozen=True, eq=False)
+class CurrentAlignment:
+    """Who has which account today, and what moving it counts.
+
+    Attributes
+    ----------
+    measure : str
+    owner : ndarray of int64, shape (n_accounts,)
+        Row of the reps; −1 for nobody, or somebody who is no rep any more.
+    value : ndarray of float64, shape (n_accounts,)
+        The measure; 0 where there is no owner.
+    amount : ndarray of float64, shape (n_accounts,)
+        What moving the account counts: the measure, more where the account is protected; 0 where there is no owner.
+    limit : float
+        The most that may change hands, in the measure's unit; inf for no limit.
+    weight : float
+        Price per unit that changes hands, in units of the objective; 0 for none.
+    """
+
+    measure: str
+    owner: NDArray[np.int64]
+    value: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    limit: float
+    weight: float
+
+    @property
+    def total(self) -> float:
+        """The measure of all accounts that have a rep today: what ``max_moved`` is a fraction of."""
+        return float(self.value.sum())
+
+    @property
+    def matters(self) -> bool:
+        """Whether what changes hands is limited or priced."""
+        return bool(np.isfinite(self.limit)) or self.weight > 0
+
+    def disruption(self, unit_of: NDArray[np.int64], n_units: int) -> Disruption:
+        """Return it in arrays, by unit."""
+        return Disruption.of_members(unit_of, self.owner, self.amount, n_units, self.limit)
+
+    def moved(self, rep: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which accounts change hands, given the rep's row of each, shape ``(n_accounts,)``."""
+        return np.asarray((self.owner >= 0) & (self.owner != rep))
+
+
+def current_alignment(problem: PlanningProblem) -> CurrentAlignment | None:
+    """Return today's alignment; None where the configuration names no column for it."""
+    rule = problem.config.disruption
+    if rule is None:
+        return None
+    owner = problem.reps.index.get_indexer(pd.Index(problem.accounts[rule.current].astype(str))).astype(np.int64)
+    value = np.where(owner >= 0, problem.measure_values(rule.measure), 0.0)
+    factor = np.ones(len(value))
+    for protection in rule.protect:
+        factor += protection.weight * problem.accounts[protection.column].to_numpy(np.float64)
+    limit = np.inf if rule.max_moved is None else rule.max_moved * float(value.sum())
+    return CurrentAlignment(rule.measure, owner, value, value * factor, limit, rule.weight or 0.0)
+
+
+def disruption_record(problem: PlanningProblem, rep: NDArray[np.int64], price: float) -> dict[str, Any] | None:
+    """Return what ``plan.json`` says of what changes hands; None where today's alignment is not known.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    rep : ndarray of int64, shape (n_accounts,)
+        Row of the rep that each account goes to.
+    price : float
+        β: what one unit more of the limit would save, in units of the objective.
+
+    Returns
+    -------
+    dict
+        ``measure``; ``moved`` (of the measure) and ``moved_fraction`` (of ``total``); ``counted``, with protections;
+        ``limit`` on that, None where there is none; ``accounts_moved``; ``accounts_assigned``, which had no rep;
+        ``price``.
+    """
+    today = current_alignment(problem)
+    if today is None:
+        return None
+    moved = today.moved(rep)
+    value = float(today.value[moved].sum())
+    return {
+        "measure": today.measure,
+        "moved": value,
+        "moved_fraction": value / today.total if today.total > 0 else 0.0,
+        "total": today.total,
+        "counted": float(today.amount[moved].sum()),
+        "limit": today.limit if np.isfinite(today.limit) else None,
+        "accounts_moved": int(moved.sum()),
+        "accounts_assigned": int((today.owner < 0).sum()),
+        "price": price,
+    }
+
+
+def check_budget(problem: PlanningProblem) -> None:
+    """Refuse a limit on moves that the locks alone exceed.
+
+    Raises
+    ------
+    ConfigError
+    """
+    today, locks = current_alignment(problem), problem.config.locks
+    if today is None or locks is None or not np.isfinite(today.limit):
+        return
+    lock = problem.reps.index.get_indexer(pd.Index(problem.accounts[locks.column].astype(str)))
+    forced = (lock >= 0) & (today.owner >= 0) & (lock != today.owner)
+    amount = float(today.amount[forced].sum())
+    if amount <= today.limit * (1 + 1e-9):
+        return
+    fraction = amount / today.total
+    ids = ", ".join(map(str, problem.accounts.index[forced][:5])) + (" …" if forced.sum() > 5 else "")
+    what = "accounts" if today.measure == "count" else measure_label(today.measure)
+    raise ConfigError(
+        Finding(
+            f"is below what the locks force: accounts locked to another rep than today's ({ids}) have {number(amount)} {what}",
+            column="disruption.max_moved",
+            value=f"{problem.config.disruption.max_moved:g}",  # type: ignore[union-attr]  # there is a limit, so there is a rule
+            allowed=f"at least {percent(fraction)}, {np.ceil(fraction * 1e4) / 1e4:g}",
+            remedy="raise max_moved, or clear some of these locks",
+        )
+    )
