@@ -159,9 +159,9 @@ def add_tiles(page: OfflineMap, tiles: dict[str, str] | None) -> None:
         page.add_child(PageLayer("tiles.js.jinja", "tiles", label="Street map (needs the network)", show=False))
 
 
-def add_layer_control(page: OfflineMap) -> None:
-    """Add the control that switches layers."""
-    control = folium.LayerControl(position="topright", collapsed=False)
+def add_layer_control(page: OfflineMap, *, collapsed: bool = False) -> None:
+    """Add the control that switches layers; collapsed, it opens when pointed at or focused."""
+    control = folium.LayerControl(position="topright", collapsed=collapsed)
     control._id = "layers"  # folium numbers its elements at random; the same plan must give the same page
     page.add_child(control)
 
