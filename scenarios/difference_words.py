@@ -72,7 +72,7 @@ def _rows(difference: PlanDifference) -> list[tuple[str, str, str, bool]]:
 
 
 def headline(difference: PlanDifference, words: Sequence[TerritoryWords]) -> list[str]:
-    """Return one to four sentences: how much moves, which territories end or start, and who gains and loses most.
+    """Return a few sentences: how much moves, which territories end or start, and who gains and loses most.
 
     Parameters
     ----------
@@ -138,6 +138,14 @@ def _ended_and_started(difference: PlanDifference, words: Sequence[TerritoryWord
         sentences.append(f"{word.name} starts with {counted(int(row['count_after']), 'account')}.")
     elif started:
         sentences.append(f"{counted(len(started), 'territory')} start: {_named(words, started)}.")
+    if ended or started:
+        moved_from = difference.rows_from(difference.moves["from_territory_id"])
+        moved_to = difference.rows_to(difference.moves["to_territory_id"])
+        rest = int((~np.isin(moved_from, ended) & ~np.isin(moved_to, started)).sum())
+        if rest:
+            sentences.append(
+                f"{counted(rest, 'more account')} {'moves' if rest == 1 else 'move'} between territories that stay."
+            )
     return sentences
 
 

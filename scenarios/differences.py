@@ -41,8 +41,8 @@ class PlanDifference:
         ``"count"`` first, then those that either plan balances, weighs travel by or counts disruption in, and revenue;
         as far as both plans have data for them.
     leading_measure : str
-        The one to weigh moves by: that of the disruption rule, else revenue or what else sounds like money, else the first
-        measure that is no count.
+        The one to weigh moves by: that of the disruption rule, unless it counts accounts; else revenue or what else sounds
+        like money; else the first measure that is no count.
     territories : DataFrame, index ``territory_id`` of B, then those of A that nothing in B continues
         ``from_territory_id`` (``""``: new), ``rep_id``, ``from_rep_id``, ``dissolved`` (bool), and per measure
         ``<measure>_before``, ``<measure>_gained``, ``<measure>_lost``, ``<measure>_changed`` (the change of what stays, new
@@ -204,7 +204,7 @@ def _adds_up(accounts: pd.DataFrame, column: str) -> bool:
 def _leading(problem_a: PlanningProblem, problem_b: PlanningProblem, measures: tuple[str, ...]) -> str:
     for problem in (problem_b, problem_a):
         disruption = problem.config.disruption
-        if disruption is not None and disruption.measure in measures:
+        if disruption is not None and disruption.measure in measures[1:]:
             return disruption.measure
     money = (m for word in _MONEY for m in measures if word in m.lower())
     return next(money, measures[1] if len(measures) > 1 else "count")

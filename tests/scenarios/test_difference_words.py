@@ -42,8 +42,16 @@ def test_who_comes_and_who_goes_is_named(made: Made) -> None:
     after = with_reps(made, dict.fromkeys("abcd", "R1") | {"e": "R3"}, {"R1": "Ada", "R3": ""})
     found, sentences = told(before, after)
     assert sentences[1:3] == ["Ben's territory ends: its 3 accounts go to 2 others.", "R3 starts with 1 account."]
+    assert sentences[3] == "On balance Ada gains most (+7), in visits."
     words = territory_words(found, before[0], after[0])
     assert [(w.label, w.status) for w in words] == [("Ada (R1)", "kept"), ("R3", "new"), ("Ben (R2)", "dissolved")]
+
+
+def test_moves_that_nobody_who_came_or_went_explains_are_counted(made: Made) -> None:
+    three = {"R1": "Ada", "R2": "Ben", "R3": "Cid"}
+    before = with_reps(made, {"a": "R1", "b": "R1", "c": "R2", "d": "R2", "e": "R3"}, three)
+    after = with_reps(made, {"a": "R1", "b": "R2", "c": "R2", "d": "R2", "e": "R1"}, {"R1": "Ada", "R2": "Ben"})
+    assert "1 more account moves between territories that stay." in told(before, after)[1]
 
 
 def test_territories_named_anew_are_said_to_be_so(made: Made) -> None:
