@@ -62,7 +62,9 @@ def moves_map_data(
     colours += [_ENDED] * (len(territories) - len(colours))
     centres = _centres(difference, before, problem, geometry, old)
     places = drawn.positions(centres)
-    bounds = drawn.bounds(positions, places)
+    # Units reach beyond their accounts, which may have no place at all.
+    corners = shapely.total_bounds(geometry).reshape(2, 2) if drawn_from_units(problem, plan) else np.empty((0, 2))
+    bounds = drawn.bounds(positions, places, drawn.positions(corners))
     moving = problem.accounts.index.isin(difference.moves.index)
     return {
         "territories": [
@@ -155,7 +157,9 @@ def _unit_features(
 
 
 def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
-    """Add the layers of a map of moves to a map, below what defines ``plan`` in the page: the data of the moves and this map's.
+    """Add the layers of a map of moves to a map.
+
+    The parts ``diff.html.jinja`` and ``diff_table.js.jinja`` come before them: they hold the moves, and which are shown.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from markupsafe import Markup
 
     from scenarios.differences import PlanDifference
     from territory_engine.plan import Plan
@@ -38,6 +39,7 @@ def write_diff(
     title: str = "What changes",
     sentences: Sequence[str] | None = None,
     names: tuple[str, str] = ("before", "after"),
+    sections: Sequence[tuple[str, Markup]] = (),
 ) -> None:
     """Write what changes from one plan to another as one HTML page.
 
@@ -58,8 +60,10 @@ def write_diff(
         :func:`scenarios.difference_words.headline` says.
     names : tuple of str
         What the reader knows the two plans by, such as the names of their directories.
+    sections : sequence of tuple of str and Markup
+        Headings and finished markup, such as charts of :mod:`maps.charts`, to stand between key figures and moves.
     """
-    page = diff_page(difference, before, after, title=title, sentences=sentences, names=names)
+    page = diff_page(difference, before, after, title=title, sentences=sentences, names=names, sections=sections)
     Path(path).write_text(page, encoding="utf-8", newline="\n")
 
 
@@ -71,6 +75,7 @@ def diff_page(
     title: str = "What changes",
     sentences: Sequence[str] | None = None,
     names: tuple[str, str] = ("before", "after"),
+    sections: Sequence[tuple[str, Markup]] = (),
 ) -> str:
     """Return the page that :func:`write_diff` writes."""
     problem, plan = after
@@ -90,6 +95,7 @@ def diff_page(
         "names": names,
         "sizes": (size_in_words(before[0]), size_in_words(problem)),
         "figures": figure_words(difference),
+        "sections": list(sections),
         "notices": list(difference.notices),
         "background": BACKGROUND,
         "data": data,

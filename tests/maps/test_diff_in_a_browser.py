@@ -141,7 +141,7 @@ def reversed_territories(plan: Plan) -> Plan:
     return dataclasses.replace(plan, units=units)
 
 
-@pytest.mark.parametrize("kind", ["planar", "no map", "no moves", "units", "hundred reps"])
+@pytest.mark.parametrize("kind", ["planar", "no map", "no moves", "units", "units only", "hundred reps"])
 def test_every_kind_of_difference_opens_without_a_complaint(kind, build_problem, build_plan, opened, tmp_path):
     page = tmp_path / "diff.html"
     before, after = pair(
@@ -154,8 +154,11 @@ def test_every_kind_of_difference_opens_without_a_complaint(kind, build_problem,
         )
     elif kind == "no moves":
         before = after
-    elif kind == "units":
+    elif kind in ("units", "units only"):
         before = connected(0.5)
+        if kind == "units only":  # a travel table needs no places of accounts
+            nowhere = before[0].accounts.assign(longitude=np.nan, latitude=np.nan)
+            before = dataclasses.replace(before[0], accounts=nowhere), before[1]
         after = before[0], reversed_territories(before[1])
     elif kind == "hundred reps":
         rng = np.random.default_rng(2)
@@ -170,6 +173,6 @@ def test_every_kind_of_difference_opens_without_a_complaint(kind, build_problem,
     assert complaints == []
     assert 'data-ready="true"' in dom
     assert ('class="leaflet-pane' in dom) == (kind != "no map")
-    if kind == "units":
+    if kind in ("units", "units only"):
         assert dom.count('class="leaflet-interactive"') > 5
-    assert ("<td colspan" in dom) == (kind in ("no moves", "units"))
+    assert ("<td colspan" in dom) == (kind in ("no moves", "units", "units only"))

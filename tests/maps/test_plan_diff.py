@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 import shapely
+from markupsafe import Markup
 
 from maps import move_columns as move_columns_module
 from maps import write_diff
@@ -66,6 +67,16 @@ def test_the_page_says_what_is_new_and_what_is_closed(resigned):
     assert "1 account only in the plan before" in html
     assert "R3 &lt;resigned&gt;: from <b>2026</b> (300 accounts, 5 reps)" in html
     assert "Rep R3&#39;s territory ends" in html
+
+
+def test_other_pages_may_put_sections_of_their_own_between_figures_and_moves(resigned):
+    sections = [("The price of <less>", Markup("<svg id='curve'></svg>"))]
+    html = diff_page(compare_plans(*resigned), *resigned, sections=sections)
+    assert (
+        html.index("</dl>")
+        < html.index("The price of &lt;less&gt;</h2>\n<svg id='curve'></svg>")
+        < html.index('id="moves"')
+    )
 
 
 def test_nothing_of_the_planners_is_markup(resigned):

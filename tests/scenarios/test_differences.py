@@ -141,6 +141,21 @@ def test_the_measure_to_weigh_moves_by_is_that_of_the_disruption_rule_else_money
     assert compare_plans(priced, priced).leading_measure == "calls"
 
 
+def test_units_move_with_or_without_accounts(made: Made) -> None:
+    def with_units(alignment: dict[str, str], units: dict[str, str]) -> tuple[PlanningProblem, Plan]:
+        problem, plan = made(alignment)
+        index = pd.Index(list(units), name="unit_id")
+        frame = pd.DataFrame({"territory_id": list(units.values()), "accounts": [2, 1, 0]}, index=index)
+        return problem, dataclasses.replace(plan, units=frame)
+
+    before = with_units(BEFORE, {"u": "T1", "v": "T2", "w": "T2"})
+    after = with_units({i: {"T1": "X", "T2": "Y"}[t] for i, t in BEFORE.items()}, {"u": "X", "v": "Y", "w": "X"})
+    units = compare_plans(before, after).units
+    assert units is not None
+    assert units.to_dict("index") == {"w": {"from_territory_id": "T2", "to_territory_id": "X", "accounts": 0}}
+    assert compare_plans(before, made(BEFORE)).units is None
+
+
 def test_what_makes_plans_hard_to_compare_is_said(made: Made) -> None:
     problem, plan = made(BEFORE)
     squared = problem.config.model_copy(update={"travel": problem.config.travel.model_copy(update={"power": 2})})
