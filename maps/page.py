@@ -116,17 +116,25 @@ class OfflineMap(folium.Map):
         figure = self.get_root()
         if not isinstance(figure, Figure):
             raise TypeError("folium no longer puts a map into a figure")
-        figure.title = str(Markup.escape(title))
-        policy = (
-            templates()
-            .get_template("head.html.jinja")
-            .render(
-                image_source=image_source,
-                leaflet_css=Markup(leaflet_css()),
-                leaflet_js=Markup(leaflet_js()),
-            )
-        )
-        figure.header.add_child(Verbatim(policy), name="page_head")
+        _add_head(figure, title, image_source=image_source, leaflet=True)
+
+
+def offline_page(title: str) -> Figure:
+    """Return a page without a map that fetches nothing; parts are added as :class:`PageLayer` with no label."""
+    figure = Figure()
+    _add_head(figure, title, image_source="", leaflet=False)
+    return figure
+
+
+def _add_head(figure: Figure, title: str, *, image_source: str, leaflet: bool) -> None:
+    figure.title = str(Markup.escape(title))
+    head = templates().get_template("head.html.jinja")
+    text = head.render(
+        image_source=image_source,
+        leaflet_css=Markup(leaflet_css()) if leaflet else "",
+        leaflet_js=Markup(leaflet_js()) if leaflet else "",
+    )
+    figure.header.add_child(Verbatim(text), name="page_head")
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The command line: ``territory-engine plan`` and ``territory-engine audit``.
+"""The command line: ``territory-engine plan``, ``territory-engine audit`` and ``territory-engine diff``.
 
 Nothing heavy is imported until a command runs: ``--help`` answers at once.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from territory_engine import __version__
+from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
 
 if TYPE_CHECKING:
@@ -221,6 +222,9 @@ def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
     if repetition is not None:
         answer["rerun"] = {**dataclasses.asdict(repetition), "passed": repetition.passed}
     return json.dumps(answer, indent=2)
+
+
+app.command()(diff)
 
 
 def main() -> None:

@@ -102,12 +102,23 @@ def write_plan_directory(
                 stage("finishing the workbook")
             seal(folder)
     except OSError as error:
-        if error.errno not in _REFUSALS:
-            raise
-        raise PlanDirectoryError(
-            f"{out}: the plan directory cannot be written: {error.strerror}. Remedy: choose another --out, or make room"
-        ) from error
+        tell_refusal(error, out)
+        raise
     return out
+
+
+def tell_refusal(error: OSError, out: Path) -> None:
+    """Say that a directory cannot be written, where that is what the file system said; otherwise do nothing.
+
+    Raises
+    ------
+    PlanDirectoryError
+        No room, no permission, a name too long, and the like.
+    """
+    if error.errno in _REFUSALS:
+        raise PlanDirectoryError(
+            f"{out}: the directory cannot be written: {error.strerror}. Remedy: choose another --out, or make room"
+        ) from error
 
 
 @contextmanager

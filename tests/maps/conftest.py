@@ -1,8 +1,13 @@
-"""Small plans to draw: accounts around reps, each with the nearest one."""
+"""Small plans to draw: accounts around reps, each with the nearest one; and a real browser without a network."""
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,3 +191,46 @@ def midwest() -> PlanningProblem:
             "map": {"tiles": "https://{s}.tiles.example.org/{z}/{x}/{y}.png", "attribution": "<b>Tiles</b>"},
         },
     )
+
+
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[[Path], tuple[str, list[str]]]:
+    """Return a function that opens a page: its DOM after its scripts ran, and everything the browser complained about."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+
+    def open_page(path: Path) -> tuple[str, list[str]]:
+        run = subprocess.run(
+            [
+                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+                "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--v=0",
+                "--virtual-time-budget=4000", "--window-size=1300,850", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri(),
+            ],
+            capture_output=True, text=True, timeout=120, check=True, encoding="utf-8",
+        )  # fmt: skip
+        return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line or "Uncaught" in line]
+
+    return open_page
+
+
+@pytest.fixture
+def exercised(
+    opened: Callable[[Path], tuple[str, list[str]]],
+) -> Callable[[Path, str], tuple[dict[str, Any], list[str]]]:
+    """Return a function that adds a script to a page and opens it.
+
+    It returns what the script left as JSON in an element called ``exercise``, and the browser's complaints.
+    """
+
+    def exercise(page: Path, script: str) -> tuple[dict[str, Any], list[str]]:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("</html>", f"<script>{script}</script></html>"), encoding="utf-8")
+        dom, complaints = opened(page)
+        found = re.search(r'<pre id="exercise">(.*?)</pre>', dom, re.DOTALL)
+        assert found, complaints
+        return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")), complaints
+
+    return exercise

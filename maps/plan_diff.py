@@ -1,0 +1,154 @@
+"""``diff.html``: what changes from one plan to another, on one page that opens with the network off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maps.colours import BACKGROUND
+from maps.drawing import Drawing, empty_map
+from maps.move_columns import flow_rows, measure_words, move_columns, territory_rows_of
+from maps.moves_map import add_moves_layers, moves_map_data
+from maps.page import PageLayer, offline_page
+from maps.shapes import account_points, drawn_from_units
+from scenarios.difference_words import figure_words, headline, territory_words
+from territory_engine.grammar import counted
+from territory_engine.wording import size_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from markupsafe import Markup
+
+    from scenarios.differences import PlanDifference
+    from territory_engine.plan import Plan
+    from territory_engine.problem import PlanningProblem
+
+_MOST_LISTED_IDS = 500
+
+
+def write_diff(
+    difference: PlanDifference,
+    before: tuple[PlanningProblem, Plan],
+    after: tuple[PlanningProblem, Plan],
+    path: Path | str,
+    *,
+    title: str = "What changes",
+    sentences: Sequence[str] | None = None,
+    names: tuple[str, str] = ("before", "after"),
+    sections: Sequence[tuple[str, Markup]] = (),
+) -> None:
+    """Write what changes from one plan to another as one HTML page.
+
+    A headline, key figures side by side, gains and losses of every territory, a map of the moves with arrows between
+    territories, and a table of moves that filters and sorts. There is no map where no account of the second plan has a
+    place. The page fetches nothing; only a tile layer that the second plan configures, and that the reader switches on, uses
+    the network.
+
+    Parameters
+    ----------
+    difference : PlanDifference
+        What ``scenarios.compare_plans(before, after)`` returned.
+    before, after : tuple of PlanningProblem and Plan
+    path : path-like
+    title : str
+    sentences : sequence of str, optional
+        What stands under the title; the first one largest. By default what
+        :func:`scenarios.difference_words.headline` says.
+    names : tuple of str
+        What the reader knows the two plans by, such as the names of their directories.
+    sections : sequence of tuple of str and Markup
+        Headings and finished markup, such as charts of :mod:`maps.charts`, to stand between key figures and moves.
+    """
+    page = diff_page(difference, before, after, title=title, sentences=sentences, names=names, sections=sections)
+    Path(path).write_text(page, encoding="utf-8", newline="\n")
+
+
+def diff_page(
+    difference: PlanDifference,
+    before: tuple[PlanningProblem, Plan],
+    after: tuple[PlanningProblem, Plan],
+    *,
+    title: str = "What changes",
+    sentences: Sequence[str] | None = None,
+    names: tuple[str, str] = ("before", "after"),
+    sections: Sequence[tuple[str, Markup]] = (),
+) -> str:
+    """Return the page that :func:`write_diff` writes."""
+    problem, plan = after
+    words = territory_words(difference, before[0], problem)
+    positions = Drawing(problem).positions(account_points(problem))
+    has_map = bool(np.isfinite(positions).all(axis=1).any()) or drawn_from_units(problem, plan)
+    data: dict[str, Any] = {
+        "territories": territory_rows_of(difference, words),
+        "measures": measure_words(difference),
+        "leading": difference.measures.index(difference.leading_measure),
+        "moves": move_columns(difference, before, after, positions),
+        "flows": flow_rows(difference),
+    }
+    context: dict[str, Any] = {
+        "title": title,
+        "sentences": list(headline(difference, words) if sentences is None else sentences),
+        "names": names,
+        "sizes": (size_in_words(before[0]), size_in_words(problem)),
+        "figures": figure_words(difference),
+        "sections": list(sections),
+        "notices": list(difference.notices),
+        "background": BACKGROUND,
+        "data": data,
+        "has_map": has_map,
+        "added": _listed_ids(difference.added),
+        "closed": _listed_ids(difference.closed),
+        "unlisted": data["moves"]["total"] - data["moves"]["n"],
+        "map_name": "",
+        "footnote": "Neither the accounts nor geographic units have a place on the Earth, so there is no map.",
+    }
+    if not has_map:
+        page = offline_page(title)
+        page.add_child(PageLayer("diff.html.jinja", "diff", context=context))
+        page.add_child(PageLayer("diff_table.js.jinja", "moves"))
+        return _finished(str(page.render()))
+    data |= moves_map_data(difference, before, after, data["territories"])
+    map_page = empty_map(title, planar=problem.config.travel.metric == "euclidean", tiles=data["tiles"])
+    context["map_name"] = map_page.get_name()
+    context["footnote"] = _footnote(data, of_units=drawn_from_units(problem, plan))
+    map_page.add_child(PageLayer("diff.html.jinja", "diff", context=context))
+    map_page.add_child(PageLayer("diff_table.js.jinja", "moves"))
+    add_moves_layers(map_page, data)
+    return _finished(str(map_page.get_root().render()))
+
+
+def _finished(page: str) -> str:
+    return page.replace("<html>", '<html lang="en">', 1)
+
+
+def _listed_ids(ids: pd.Index[str]) -> dict[str, Any]:
+    more = len(ids) - _MOST_LISTED_IDS
+    return {
+        "count": len(ids),
+        "ids": [str(i) for i in ids[:_MOST_LISTED_IDS]],
+        "more": counted(more, "more account") if more > 0 else "",
+    }
+
+
+def _footnote(data: dict[str, Any], *, of_units: bool) -> str:
+    parts = [
+        "A coloured dot is an account that moves, in the colour of its new territory; grey dots stay.",
+        "Arrows lead from the old territory to the new one: the wider, the more moves in the measure chosen above.",
+    ]
+    if data["units"]["features"]:
+        parts.append("Geographic units that move have a dark border.")
+    if data["borders"]:
+        parts.append("Dashed lines are borders that the plan before had and the plan after has not.")
+    if not of_units:
+        parts.append("Territories are grown from their accounts: each point has the colour of the nearest ones.")
+    if data["cropped"]:
+        parts.append("The map opens on all but the farthest accounts; zoom out to see those.")
+    if data["unlocated"]:
+        parts.append(
+            f"{counted(data['unlocated'], 'account moves', 'accounts move')} that the map cannot show: no place is known."
+        )
+    return " ".join(parts)
