@@ -304,7 +304,7 @@ class AssignmentProblem:
             return np.array([np.bincount(assignment, row, m) for row in self.loads]).reshape(self.n_measures, m)
         rows = np.arange(self.n_units)
         loads = [np.bincount(assignment, table[rows, assignment], m) for table in self.pair_loads]
-        return np.array(loads).reshape(self.n_measures, m)
+        return np.array(loads, np.float64).reshape(self.n_measures, m)
 
     def cost_of(self, assignment: NDArray[np.int32]) -> float:
         """Return the total cost, without what is off target; +inf where a pair is not allowed."""
