@@ -11,7 +11,7 @@ import numpy as np
 from solvers.ladder import fewest_moves
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
-from territory_engine.disruption import disruption_record
+from territory_engine.disruption import disruption_record, without_budget
 from territory_engine.district_model import needs_design
 from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
@@ -134,10 +134,20 @@ def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
 def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, should_stop: StopRequest | None) -> Plan:
     """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
     options = problem.config.solve
-    fewest = fewest_moves(model.problem, time_limit_s=options.time_limit_s, seed=options.seed, should_stop=should_stop)
+    left_s = max(options.time_limit_s - result.seconds, options.time_limit_s / 3)
+    fewest = fewest_moves(model.problem, time_limit_s=left_s, seed=options.seed, should_stop=should_stop)
     if fewest.status == "infeasible":
-        freely = replace(model, problem=model.problem.within(np.inf))
-        return _infeasible_plan(problem, freely, fewest, describe_conflict(problem, freely, fewest))
+        # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
+        freely = without_budget(problem)
+        unlimited = build_model(freely)
+        plan = _infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
+        notice = (
+            "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
+            " planning again will say"
+        )
+        return (
+            replace(plan, notices=(*plan.notices, notice)) if plan.conflict and plan.conflict["relaxations"] else plan
+        )
     return _infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
 
 

@@ -299,7 +299,7 @@ def test_a_budget_of_nothing_names_what_is_wrong_today_and_the_least_that_mends_
         "today SR2 has 1.34 of index value, and may have at most 1.2",
         "today SR3 has 0.70 of index value, and needs at least 0.8",
     ]
-    assert plan.conflict["relaxations"] == ["raise max_moved in [disruption] to 0.0424: the least there is"]
+    assert plan.conflict["relaxations"] == ["raise max_moved in [disruption] to 0.0424: no plan moves less"]
     write_plan_files(problem, plan, tmp_path)
     report = audit(tmp_path)
     assert report.passed, report.summary()
