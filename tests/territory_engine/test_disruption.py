@@ -309,7 +309,7 @@ def test_a_dated_lock_keeps_an_account_that_would_move() -> None:
     }
     plan = solve(problem(accounts, {"locked_until": "until", "as_of": date(2026, 7, 1)}))
     assert owners(plan) == ["R0", "R1", "R2"]
-    assert plan.assignments["reason"].tolist()[1] == "locked to R1"
+    assert plan.assignments["reason"].tolist() == ["nearest rep", "locked to R1 until 2026-07-02", "nearest rep"]
 
 
 def test_nothing_is_told_of_moves_where_today_is_not_known() -> None:
@@ -370,3 +370,100 @@ def test_without_a_budget_everything_else_stays() -> None:
     assert rule is not None
     assert (rule.max_moved, rule.weight) == (None, 2)
     assert without_budget(without_budget(planning)).config == without_budget(planning).config
+
+
+# Reasons ------------------------------------------------------------------------------------------------------------
+
+
+def close(told: str, value: float) -> bool:
+    """Whether a number in a sentence, of some three digits, is this one."""
+    return float(told.replace(",", "")) == pytest.approx(value, rel=6e-3, abs=5e-3)
+
+
+@pytest.mark.parametrize("protect", [[], [{"column": "key", "weight": 2}]], ids=["plain", "protected"])
+@pytest.mark.parametrize(
+    "rule",
+    [{"max_moved": 0.1}, {"max_moved": 0.3}, {"weight": 1.5}, {"weight": 0.4, "max_moved": 0.2}],
+    ids=["tight", "loose", "priced", "both"],
+)
+def test_what_a_reason_says_of_todays_rep_and_of_prices_is_true(rule: dict[str, Any], protect: list[Any]) -> None:
+    rng = np.random.default_rng(8)
+    n = 45
+    accounts = {
+        "x": rng.uniform(-3, 20, n).round(2).tolist(),
+        "visits": rng.integers(1, 6, n).astype(float).tolist(),
+        "owner": rng.choice([*HOMES, "gone"], n).tolist(),
+        "key": rng.choice([0, 0, 1], n).tolist(),
+    }
+    balance = [{"measure": "visits", "tolerance": 0.1}]
+    planning = problem(accounts, {"measure": "visits", "protect": protect, **rule}, balance=balance)
+    plan = solve(planning)
+    assert plan.disruption is not None
+    names = list(HOMES)
+    price = float(rule.get("weight", 0.0)) + plan.disruption["price"]
+    net = np.array(
+        [
+            plan.prices["visits"].get(r, {}).get("upper", 0.0) - plan.prices["visits"].get(r, {}).get("lower", 0.0)
+            for r in names
+        ]
+    )
+    today = current_alignment(planning)
+    assert today is not None
+    kinds = set()
+    for i, (_, row) in enumerate(plan.assignments.iterrows()):
+        reason, own = row["reason"], names.index(row["rep_id"])
+        travel = np.abs(accounts["x"][i] - np.array(list(HOMES.values())))
+        moving = price * np.where(np.arange(3) == today.owner[i], 0.0, today.amount[i])
+        beside = net * accounts["visits"][i] + moving
+        total = travel + beside
+        if reason.startswith("nearest rep"):
+            assert travel[own] == travel.min()
+        for named in re.findall(r"(R\d), its rep today", reason):
+            assert named == accounts["owner"][i]
+            kinds.add("today")
+        if found := re.search(r"at the prices? of [a-z ]+ (R\d) is ([\d.,]+) map units dearer than with (R\d)", reason):
+            there = names.index(found[1])
+            assert (found[3], there) == (row["rep_id"], int(travel.argmin()))
+            assert close(found[2], beside[there] - beside[own])
+            kinds.add("dearer")
+        if found := re.search(
+            r"moving it from (R\d), its rep today, costs ([\d.,]+) \(([\d.,]+) visits?(, protection included)?\)",
+            reason,
+        ):
+            assert (found[1], bool(found[4])) == (row["rep_id"], bool(protect))
+            assert close(found[2], moving.max())
+            assert close(found[3], today.amount[i])
+            kinds.add("stays")
+        if found := re.search(
+            r"at (?:their prices|the prices? of [a-z ]+) (R\d)(?:, its rep today,)? would be ([\d.,]+) map units cheaper",
+            reason,
+        ):
+            assert names.index(found[1]) == int(total.argmin())
+            assert close(found[2], total[own] - total.min())
+            kinds.add("cheaper")
+        if found := re.search(r"(R\d) and (R\d) are equally good", reason):
+            a, b = (names.index(rep) for rep in found.groups())
+            assert total[a] == pytest.approx(total[b], rel=2e-3)
+            kinds.add("tied")
+    assert {"today", "dearer", "stays"} <= kinds
+
+
+def test_an_account_whose_travel_has_no_weight_is_not_called_near() -> None:
+    accounts = {"x": [0.0, 0.0, 17.0], "owner": ["R1", "R1", "gone"], "w": [0.0, 1.0, 0.0]}
+    balance = [{"measure": "count", "tolerance": 0.0}]
+    plan = solve(problem(accounts, {"weight": 1.0}, travel={"weight": "w"}, balance=balance))
+    said = plan.assignments["reason"].tolist()
+    assert owners(plan) == ["R1", "R0", "R2"]
+    assert said[0].startswith("its travel has no weight: it stays with its rep of today")
+    assert said[1].startswith("nearest rep")
+    assert said[2].startswith("its travel has no weight: assigned by the other rules")
+
+
+def test_with_a_price_alone_nothing_is_said_of_limits() -> None:
+    plan = solve(problem({"x": [1.0, 1.0], "owner": ["R1", "R2"]}, {"weight": 7.0}, 2))
+    assert owners(plan) == ["R1", "R0"]
+    assert plan.assignments["reason"].tolist() == [
+        "R0 is 6 map units nearer (saves 6 map units), but at the price of moves R0 is 7 map units dearer than with R1:"
+        " moving it from R1, its rep today, costs 7 (1 account)",
+        "nearest rep",
+    ]
