@@ -230,6 +230,17 @@ class Search:
         if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
             self.polish()
 
+    def start_from(self, assignment: NDArray[np.int32], stop: Stop) -> None:
+        """Go on from an assignment within the limits if it is better; its pairs must be candidates."""
+        before, value = self.pair, self.objective if self.feasible else np.inf
+        self.pair = self.candidates.pair_of(assignment)
+        self._refresh()
+        if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
+            self.polish()
+        if not self.feasible or self.objective >= value:
+            self.pair = before
+            self._refresh()
+
     def polish(self) -> None:
         """Shift and swap on the true costs without breaking a limit."""
         before = self.pair.copy()
