@@ -31,7 +31,7 @@ from territory_engine.publishing import check_destination, publishing
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["check_destination", "publishing", "read_plan", "seal", "write_plan_files"]
+__all__ = ["check_destination", "guarded", "publishing", "read_plan", "seal", "write_plan_files"]
 
 _STORED = {
     "accounts": "inputs/accounts.parquet",
@@ -209,13 +209,18 @@ def _storable(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**mixed) if mixed else frame
 
 
+def guarded(text: pd.Series[Any]) -> pd.Series[str]:
+    """Return free text as a CSV file may hold it: on one line, and never a spreadsheet's formula."""
+    # A stray line break would make two rows of a sentence in naive readers.
+    line = text.astype("str").str.replace(r"[\r\n]+", " ", regex=True)
+    return line.where(~line.str.startswith(_FORMULA), "'" + line)
+
+
 def _write_tables(plan: Plan, folder: Path) -> list[str]:
     """Write the plan's tables; returns the names written."""
-    # A reason is one sentence on one line; a stray line break would make two rows of it in naive readers.
-    reason = plan.assignments["reason"].astype("str").str.replace(r"[\r\n]+", " ", regex=True)
-    guarded = reason.where(~reason.str.startswith(_FORMULA), "'" + reason)
     moved = np.where(plan.assignments["moved"].to_numpy(np.bool_), "true", "false")
-    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=guarded)
+    reason = guarded(plan.assignments["reason"])
+    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=reason)
     assignments.to_csv(folder / "assignments.csv", index_label="account_id", lineterminator="\n")
     plan.territories.to_csv(folder / "territories.csv", index_label="territory_id", lineterminator="\n")
     written = ["assignments.csv", "territories.csv"]
