@@ -1,7 +1,7 @@
 """A plan as a directory: written whole or not at all, complete, and read back exactly.
 
 The files and their columns are public API. Numbers are written so that reading gives the same double back, and the
-tables are the same bytes for the same plan; only ``plan.json`` holds how long the solve took.
+tables are the same bytes for the same plan; only ``plan.json`` holds when it was written and how long the solve took.
 
 Spreadsheets run text that begins with ``=``, ``+``, ``-``, ``@`` or a tab as a formula. The one free-text column,
 ``reason``, is guarded: such a sentence (or one that begins with an apostrophe) gets an apostrophe in front, which
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,7 +32,16 @@ from territory_engine.publishing import check_destination, publishing
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["check_destination", "guarded", "publishing", "read_plan", "seal", "write_plan_files"]
+__all__ = [
+    "changed_files",
+    "check_destination",
+    "guarded",
+    "publishing",
+    "read_plan",
+    "read_record",
+    "seal",
+    "write_plan_files",
+]
 
 _STORED = {
     "accounts": "inputs/accounts.parquet",
@@ -80,6 +90,7 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
             "data_notices": list(problem.notices),
             "files": {name: _sha256(folder / name) for name in written},
             "engine_version": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "plan.json").write_text(text, encoding="utf-8", newline="\n")
@@ -121,7 +132,7 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
         Every such file is listed.
     """
     folder = Path(folder)
-    record = _read_record(folder)
+    record = read_record(folder)
     try:
         _check_files(folder, record)
         config = Config.model_validate_json(json.dumps(record["config"]))
@@ -260,7 +271,15 @@ def _floats(text: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]
     return np.array([float(cell) if cell else np.nan for cell in text], dtype=np.float64)
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: str | Path) -> dict[str, Any]:
+    """Return a plan directory's ``plan.json``; the files it vouches for are not looked at.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, or ``plan.json`` is no JSON object.
+    """
+    folder = Path(folder)
     path = folder / "plan.json"
     if not path.is_file():
         if not folder.exists():
@@ -287,6 +306,16 @@ def _check_files(folder: Path, record: dict[str, Any]) -> None:
     tables = [] if record["status"] == "infeasible" else ["assignments.csv", "territories.csv"]
     required = [*tables, _STORED["accounts"], _STORED["reps"]]
     wrong = [f"{name}: no SHA-256 in plan.json" for name in required if name not in files]
+    wrong += changed_files(folder, record)
+    if wrong:
+        raise PlanDirectoryError(f"{folder}: {'; '.join(wrong)}. {_REMEDY}")
+
+
+def changed_files(folder: str | Path, record: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the files that ``plan.json`` vouches for, one line each: missing, or changed since."""
+    folder, files, wrong = Path(folder), record.get("files"), []
+    if not isinstance(files, dict):
+        return ["plan.json: the key 'files' is missing"]
     for name, expected in files.items():
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
@@ -295,8 +324,7 @@ def _check_files(folder: Path, record: dict[str, Any]) -> None:
             wrong.append(f"{name}: missing")
         elif _sha256(folder / name) != expected:
             wrong.append(f"{name}: changed since the plan was written (its SHA-256 does not match plan.json)")
-    if wrong:
-        raise PlanDirectoryError(f"{folder}: {'; '.join(wrong)}. {_REMEDY}")
+    return wrong
 
 
 def _read_if_stored(folder: Path, record: dict[str, Any], role: str) -> pd.DataFrame | None:
