@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 _MOST_STEPS = 10
-_MOST_ROWS = 25  # steps may be of many accounts each
+_MOST_ROWS = 25  # a step may be a bundle of many moves
+_MOST_NAMES = 3
+_TRAVEL = ("saves ", "costs ", "travel stays")  # how the part of a sentence begins that is each account's own
 
 
 def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> dict[str, Any]:
@@ -45,16 +48,15 @@ def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> d
         )
     steps = int(moves["step"].max())
     names = territory_names(problem)
-    first = moves[moves["step"] <= _MOST_STEPS].iloc[:_MOST_ROWS]
     rows = [
         {
-            "step": int(row["step"]),
-            "account": _named(str(row["account_id"]), str(row.get("name", "") or "")),
-            "from": names.get(str(row["from"]), "") or "nobody",
-            "to": names[str(row["to"])],
-            "buys": str(row["buys"])[:1].upper() + str(row["buys"])[1:],
+            "step": step,
+            "accounts": _named(some),
+            "from": names.get(str(old), "") or "nobody",
+            "to": names[str(new)],
+            "buys": _told(some, distance_unit(problem)),
         }
-        for row in first.to_dict("records")
+        for (step, old, new), some in moves[moves["step"] <= _MOST_STEPS].groupby(["step", "from", "to"], sort=False)
     ]
     saved = moves["travel_saved"].to_numpy(np.float64)
     total = float(saved[np.isfinite(saved)].sum())
@@ -68,10 +70,38 @@ def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> d
         "summary": "; ".join(parts),
         "travel": travel,
         "steps": counted(steps, "step"),
-        "rows": rows,
-        "more": counted(len(moves) - len(rows), "more account") if len(moves) > len(rows) else "",
+        "rows": rows[:_MOST_ROWS],
+        "more": counted(steps - _MOST_STEPS, "more step") if steps > _MOST_STEPS else "",
     }
 
 
-def _named(account_id: str, name: str) -> str:
-    return f"{name} ({account_id})" if name and name != account_id else account_id
+def _named(some: pd.DataFrame) -> str:
+    """Return the accounts of one row in words: the first few by name."""
+    texts = [
+        f"{name} ({account_id})" if name and name != account_id else account_id
+        for account_id, name in zip(some["account_id"].astype(str), _names(some), strict=True)
+    ]
+    if len(texts) == 1:
+        return texts[0]
+    return (
+        f"{counted(len(texts), 'account')}: {', '.join(texts[:_MOST_NAMES])}{', …' if len(texts) > _MOST_NAMES else ''}"
+    )
+
+
+def _names(some: pd.DataFrame) -> list[str]:
+    return some["name"].fillna("").astype(str).tolist() if "name" in some else [""] * len(some)
+
+
+def _told(some: pd.DataFrame, unit: str) -> str:
+    """Return what the moves of one row buy; of several, what they all tell, and their travel together."""
+    texts = some["buys"].astype(str).tolist()
+    if len(texts) > 1:
+        parts = [text.split("; ") for text in texts]
+        shared = [part for part in parts[0] if all(part in others for others in parts[1:])]
+        shared = ["gives each a rep" if part == "gives the account a rep" else part for part in shared]
+        texts = [re.sub(r"^with the rest of step \d+: ", "", part) for part in shared if not part.startswith(_TRAVEL)]
+        saved = float(np.nansum(some["travel_saved"].to_numpy(np.float64)))
+        if number(saved) != "0":
+            texts.append(f"saves {number(saved)} {unit}" if saved > 0 else f"costs {number(-saved)} {unit} more")
+    told = "; ".join(texts)
+    return told[:1].upper() + told[1:]

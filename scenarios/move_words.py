@@ -157,7 +157,7 @@ class MoveWords:
         before = list(pieces.extra)
         pieces.make(units)
         return [
-            f"joins {self._rep_ids[rep]}'s territory: {counted(after + 1, 'piece')} instead of {then + 1:,}"
+            f"leaves {self._rep_ids[rep]}'s territory in {'one piece' if not after else f'{after + 1:,} pieces'} instead of {then + 1:,}"
             for rep, (then, after) in enumerate(zip(before, pieces.extra, strict=True))
             if after < then
         ]

@@ -103,6 +103,7 @@ def test_the_report_tells_the_first_steps_with_text_escaped(made: Path) -> None:
     assert "<h2>What changes</h2>" in page
     assert '<a href="moves.csv">' in page
     assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
     first = moves_of(made).iloc[0]
     assert first["buys"][1:] in html.unescape(page)
     assert "nobody" in page
