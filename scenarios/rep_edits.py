@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PLACED = ("latitude", "longitude", "x", "y", "postal_code", "country", "state")
 _SOURCE = ("location_source", "location_precision_km")
-Path = tuple[str | int, ...]
+Key = tuple[str | int, ...]
 
 
 def edit_reps(draft: Draft, step: EditStep) -> None:
@@ -46,7 +46,7 @@ def edit_reps(draft: Draft, step: EditStep) -> None:
 # Who leaves ---------------------------------------------------------------------------------------------------------
 
 
-def _remove(draft: Draft, names: tuple[str, ...], place: Path) -> None:
+def _remove(draft: Draft, names: tuple[str, ...], place: Key) -> None:
     leaving: list[str] = []
     for name in names:
         at = draft.find("reps", name, place)
@@ -65,7 +65,7 @@ def _take_out(draft: Draft, into: Mapping[str, str]) -> None:
     draft.gone |= into
 
 
-def _merge(draft: Draft, merge: Merge, place: Path) -> None:
+def _merge(draft: Draft, merge: Merge, place: Key) -> None:
     into = draft.find("reps", merge.into, (*place, "into"))
     others = [at for name in merge.from_ if (at := draft.find("reps", name, (*place, "from"))) is not None]
     if into is None or len(others) < len(merge.from_):
@@ -141,7 +141,7 @@ def settle(draft: Draft) -> None:
 # Who comes ----------------------------------------------------------------------------------------------------------
 
 
-def _add(draft: Draft, new: NewRep, place: Path) -> None:
+def _add(draft: Draft, new: NewRep, place: Key) -> None:
     if new.rep_id.strip() != new.rep_id:
         draft.flag((*place, "rep_id"), "has spaces around it", new.rep_id, remedy="take them out")
         return
@@ -168,7 +168,7 @@ def _add(draft: Draft, new: NewRep, place: Path) -> None:
     _give_travel(draft, new, place)
 
 
-def _home(draft: Draft, given: NewRep | RepChanges, place: Path) -> dict[str, Any] | None:
+def _home(draft: Draft, given: NewRep | RepChanges, place: Key) -> dict[str, Any] | None:
     """Return the columns of a home that ``near`` names; empty where it names none."""
     if given.near is None:
         return {}
@@ -184,7 +184,7 @@ def _home(draft: Draft, given: NewRep | RepChanges, place: Path) -> dict[str, An
     return draft.home_of(*found, (*draft.axes, "postal_code", "country", "state", *_SOURCE))
 
 
-def _columns(draft: Draft, given: Mapping[str, Any], place: Path) -> dict[str, Any] | None:
+def _columns(draft: Draft, given: Mapping[str, Any], place: Key) -> dict[str, Any] | None:
     """Return the values of the reps' columns that are given, under the frame's names; None and findings where wrong."""
     row: dict[str, Any] = {}
     wrong = False
@@ -209,7 +209,7 @@ def _columns(draft: Draft, given: Mapping[str, Any], place: Path) -> dict[str, A
     return None if wrong else row
 
 
-def _need_columns(draft: Draft, new: NewRep, given: set[str], place: Path) -> None:
+def _need_columns(draft: Draft, new: NewRep, given: set[str], place: Key) -> None:
     """Find columns that rules need of a rep, and the hire has not."""
     needed = summed_columns(draft)
     rule = draft.config.eligibility
@@ -270,7 +270,7 @@ def _as_numbers(draft: Draft, column: str, cells: pd.Series[Any]) -> pd.Series[A
     return cells if codes or read.wrong.any() else pd.Series(read.values, cells.index)
 
 
-def _give_travel(draft: Draft, new: NewRep, place: Path) -> None:
+def _give_travel(draft: Draft, new: NewRep, place: Key) -> None:
     """Give a hire rows of the travel table: those of the rep whose place it has."""
     table = draft.travel_table
     if table is None or draft.config.travel.table is None or "rep_id" not in table.columns:
@@ -289,7 +289,7 @@ def _give_travel(draft: Draft, new: NewRep, place: Path) -> None:
 # Who changes --------------------------------------------------------------------------------------------------------
 
 
-def _change(draft: Draft, name: str, changes: RepChanges, place: Path) -> None:
+def _change(draft: Draft, name: str, changes: RepChanges, place: Key) -> None:
     at = draft.find("reps", name, place)
     home = _home(draft, changes, place) if at is not None else None
     columns = _columns(draft, changes.columns, place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from scenarios.account_edits import edit_accounts
 from scenarios.config_overrides import in_scenario_file, overridden
@@ -20,6 +21,10 @@ from territory_engine.reading.validation import error_of
 if TYPE_CHECKING:
     from scenarios.scenario_file import Scenario
     from territory_engine.config import Config
+
+
+# What a second look at a base says again is about its data rather than its files, and is said anew of the edited data.
+_SAID_AGAIN: WeakKeyDictionary[PlanningProblem, frozenset[str]] = WeakKeyDictionary()
 
 
 def apply_scenario(base: PlanningProblem, scenario: Scenario) -> PlanningProblem:
@@ -115,9 +120,9 @@ def _record(base: PlanningProblem, draft: Draft) -> ScenarioRecord:
 
 def _notices(base: PlanningProblem, edited: PlanningProblem, draft: Draft) -> tuple[str, ...]:
     """Return what is worth knowing: of the files as before, of the edited data, and of the edits."""
-    # What a second look at the base says again is about the data rather than their files, and has been said anew.
-    again = set(check_again(base).notices)
-    lasting = [notice for notice in base.notices if notice not in again]
+    if base not in _SAID_AGAIN:
+        _SAID_AGAIN[base] = frozenset(check_again(base).notices)
+    lasting = [notice for notice in base.notices if notice not in _SAID_AGAIN[base]]
     told = [notice for notice in edited.notices if notice not in lasting]
     scenario = draft.scenario
     text = f": {scenario.description.strip()}" if scenario.description.strip() else ""
