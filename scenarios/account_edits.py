@@ -27,10 +27,7 @@ def edit_accounts(draft: Draft, step: EditStep) -> None:
     """Make a step's edits of the accounts: those that close, then growth of those that stay."""
     here = ("scenario", step.scenario)
     closing = np.zeros(len(draft.accounts), bool)
-    for name in step.edits.close_accounts:
-        at = draft.find("accounts", name, (*here, "close_accounts"))
-        if at is not None:
-            closing[at] = True
+    closing[draft.find_all("accounts", step.edits.close_accounts, (*here, "close_accounts"))] = True
     for i, close in enumerate(step.edits.close):
         mask = chosen(draft, close, (*here, "close", i))
         if mask is not None:

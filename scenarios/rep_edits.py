@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scenarios.scenario_model import Merge, NewRep, RepChanges
 
 _PLACED = ("latitude", "longitude", "x", "y", "postal_code", "country", "state")
+UNKNOWN_ROW = 10**9
+"""Rows from here on stand for hires whose line in the scenario file is not known."""
 _SOURCE = ("location_source", "location_precision_km")
 Key = tuple[str | int, ...]
 
@@ -47,11 +49,7 @@ def edit_reps(draft: Draft, step: EditStep) -> None:
 
 
 def _remove(draft: Draft, names: tuple[str, ...], place: Key) -> None:
-    leaving: list[str] = []
-    for name in names:
-        at = draft.find("reps", name, place)
-        if at is not None:
-            leaving.append(str(draft.reps.index[at]))
+    leaving = [str(draft.reps.index[at]) for at in draft.find_all("reps", names, place)]
     repeated = [name for name in dict.fromkeys(leaving) if leaving.count(name) > 1]
     for name in repeated:
         draft.flag(place, "is named twice", name, remedy="name it once")
@@ -162,7 +160,7 @@ def _add(draft: Draft, new: NewRep, place: Key) -> None:
     if home is None or columns is None:
         return
     _add_row(draft, new.rep_id, {**row, **home, **columns})
-    draft.rep_rows[new.rep_id] = draft.row(place) or 0
+    draft.rep_rows[new.rep_id] = -(draft.row(place) or UNKNOWN_ROW + len(draft.rep_rows))
     draft.gone.pop(new.rep_id, None)
     _need_columns(draft, new, {*row, *columns}, place)
     _give_travel(draft, new, place)

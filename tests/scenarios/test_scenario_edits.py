@@ -523,8 +523,36 @@ def test_without_reps_there_are_none_to_edit(tmp_path):
     path = tmp_path / "s.toml"
     path.write_text(
         'base = "config.toml"\n[scenario.a]\nremove_reps = ["R1"]\n[scenario.b]\nclose_accounts = ["1"]\n'
-        "[scenario.b.territories]\ncount = 3\n"
+        '[scenario.b.territories]\ncount = 3\n[scenario.c]\nlocks = { column = "x" }\n'
     )
     assert "needs reps, and there are none" in wrong(path)[0]
+    assert wrong(path, "c")[0].startswith("s.toml, row 9, column 'scenario.c.locks.column': needs reps, and there are")
     problem = applied(path, "b")
     assert (len(problem.accounts), len(problem.territory_ids)) == (5, 3)
+
+
+def test_a_hires_line_is_not_taken_for_a_row_of_the_reps_file(tmp_path):
+    (tmp_path / "accounts.csv").write_text("account_id,lat,lon,zip\n1,41.6,-93.6,\n2,41.6,-91.5,\n")
+    (tmp_path / "reps.csv").write_text("rep_id,lat,lon,state\nA,41.6,-93.6,IA\nB,41.66,-91.5,IA\n")
+    (tmp_path / "config.toml").write_text(
+        '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n[[balance]]\nmeasure = "count"\ntolerance = 0.9\n'
+    )
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'base = "config.toml"\n'
+        '[scenario.a]\nadd_reps = { rep_id = "C", postal_code = "52240", state = "MN" }\nreps.B.latitude = 99\n'
+        '[scenario.b]\nadd_reps = { rep_id = "C", postal_code = "52240", state = "MN" }\n'
+        '[scenario.c]\nadd_reps = [{ rep_id = "C", postal_code = "00000" }]\n'
+    )
+    told = wrong(path)
+    assert len(told) == 1
+    assert told[0].startswith("reps.csv, row 3, column 'lat': is out of range, in scenario 'a' (s.toml, row 2)")
+    assert any("(row 6 of s.toml: MN, but the code is in IA)" in n for n in applied(path, "b").notices)
+    assert wrong(path, "c")[0].startswith(
+        "s.toml, row 8, column 'postal_code': 'C', who is added: the rep cannot be placed"
+    )
+
+
+def test_a_long_list_of_accounts_from_elsewhere_is_answered_soon(scenario_file):
+    names = ", ".join(f'"b{i}"' for i in range(500))
+    assert len(wrong(scenario_file(f"[scenario.a]\nclose_accounts = [{names}]\n"))) == 500
