@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from solvers.problem import AssignmentProblem
     from solvers.result import SolveResult, StopRequest
 
-FEWEST_SHARE = 0.3
-"""Part of the time in which the fewest moves are looked for."""
-
 CURVATURE = 2.0
 """The first moves buy most, so limits lie closer together there: they grow with this power of their number."""
 
@@ -77,6 +74,8 @@ def trade_off(
     *,
     limits: Sequence[float] | None = None,
     n_points: int = 8,
+    most: float = np.inf,
+    to_limit: Callable[[float], float] = float,
     time_limit_s: float = 60.0,
     gap: float = 1e-4,
     rounds: int | None = None,
@@ -94,8 +93,12 @@ def trade_off(
         Limits on disruption, in its unit; limits below the fewest moves are raised to it. Left out: chosen between the ends.
     n_points : int
         How many to choose, 2 or more.
+    most : float
+        No point moves more, unless every plan does.
+    to_limit : callable
+        Makes a limit of an amount: no less than it, and a number that a planner can write down.
     time_limit_s : float
-        For all points together; what a point leaves goes to the next ones.
+        For one point; what a point leaves goes to the next ones.
     gap, rounds, seed, should_stop
         As for :func:`solvers.ladder.solve`, for each point.
     on_point : callable, optional
@@ -106,9 +109,7 @@ def trade_off(
     free = problem.within(np.inf)
     tell = on_point or (lambda words, number, of: None)
     tell("finding the fewest moves", 0, n_points)
-    fewest = fewest_moves(
-        free, time_limit_s=FEWEST_SHARE * time_limit_s, rounds=rounds, seed=seed, should_stop=should_stop
-    )
+    fewest = fewest_moves(free, time_limit_s=time_limit_s, rounds=rounds, seed=seed, should_stop=should_stop)
     nothing = TradeOff(fewest, np.empty(0), (), np.empty(0))
     if fewest.assignment is None:
         return nothing
@@ -116,7 +117,7 @@ def trade_off(
     least = disruption.of(fewest.assignment)
 
     def solved(limit: float, near: SolveResult, number: int, of: int) -> SolveResult:
-        left = max(1.0, (time_limit_s - (time.perf_counter() - began)) / max(1, of - number + 1))
+        left = max(1.0, ((of + 1) * time_limit_s - (time.perf_counter() - began)) / max(1, of - number + 1))
         return solve(
             problem.within(limit),
             time_limit_s=left,
@@ -131,22 +132,23 @@ def trade_off(
     # The prices of the fewest moves are in another unit; its assignment is what counts.
     start = replace(fewest, upper_prices=np.zeros_like(problem.upper), lower_prices=np.zeros_like(problem.lower))
     found: list[tuple[float, SolveResult]] = []
+    wide = to_limit(max(most, least))
     if limits is None:
-        tell("whatever moves", 1, count)
-        last = solved(np.inf, start, 1, count)
+        tell("finding the best plan whatever moves", 1, count)
+        last = solved(wide, start, 1, count)
         if last.assignment is None:
             return nothing
-        most = disruption.of(last.assignment)
-        wanted = spaced_limits(least, most, n_points)[:-1]
-        found.append((np.inf, last))
-        if most <= with_slack(least):
+        furthest = disruption.of(last.assignment)
+        wanted = [least, *(to_limit(limit) for limit in spaced_limits(least, furthest, n_points)[1:-1])]
+        found.append((wide, last))
+        if furthest <= with_slack(least):
             return _together(problem, fewest, found)
     else:
-        wanted = np.unique(np.maximum(np.asarray(limits, np.float64), least))
+        wanted = sorted({max(min(limit, wide), least) for limit in limits})
     done = len(found)
     for limit in wanted:
         done += 1
-        tell("within a limit on moves", done, count)
+        tell("finding the best plan with few moves", done, count)
         result = solved(float(limit), start, done, count)
         if result.assignment is not None:
             found.append((float(limit), result))

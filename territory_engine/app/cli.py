@@ -15,6 +15,7 @@ from territory_engine import __version__
 from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
 from territory_engine.app.log_command import log
+from territory_engine.app.rebalance_command import rebalance
 
 if TYPE_CHECKING:
     from territory_engine.app.rerun import Rerun
@@ -235,6 +236,7 @@ def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
 
 app.command()(diff)
 app.command("log")(log)
+app.command()(rebalance)
 
 
 def main() -> None:
