@@ -102,7 +102,7 @@ def _curve(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Markup
                 in_percent=True,
             )
         )
-    return Markup("").join(parts)
+    return Markup('<div class="charts">{}</div>').format(Markup("").join(parts))
 
 
 def trade_off_chart(
@@ -171,7 +171,11 @@ def trade_off_chart(
                 f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="{radius}" fill="{fill}"><title>{said}</title></circle>'
             )
             if labels is not None and k == 0:
-                parts.append(f'<text x="{x(a) + 8:.1f}" y="{y(b) - 8:.1f}" class="value">{escape(labels[i])}</text>')
+                # The last label would leave the picture on the right.
+                side, anchor = (-8.0, "end") if a > 0.93 * reach else (8.0, "start")
+                parts.append(
+                    f'<text x="{x(a) + side:.1f}" y="{y(b) - 9:.1f}" text-anchor="{anchor}" class="value">{escape(labels[i])}</text>'
+                )
         if len(series) > 1:
             parts.append(
                 f'<text x="{x(moved[-1]) - 4:.1f}" y="{y(line[-1]) - 9:.1f}" text-anchor="end">{escape(name)}</text>'
@@ -206,18 +210,10 @@ def _points(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Marku
         links = Markup(" · ").join(
             Markup('<a href="{}/{}">{}</a>').format(name, file, word) for file, word in _LINK_FILES
         )
-        style = Markup(' style="font-weight:600"') if name == chosen else Markup("")
-        body = Markup("").join(
-            Markup("<td{}>{}</td>").format(Markup("" if i == 0 else ' style="text-align:right"'), cell)
-            for i, cell in enumerate(cells)
-        )
+        style = Markup(' class="chosen"') if name == chosen else Markup("")
+        body = Markup("").join(Markup("<td>{}</td>").format(cell) for cell in cells)
         rows.append(Markup("<tr{}>{}<td>{}</td></tr>").format(style, body, links))
-    top = Markup("").join(
-        Markup('<th scope="col" style="text-align:{}">{}</th>').format(
-            "left" if i in (0, len(heads) - 1) else "right", h
-        )
-        for i, h in enumerate(heads)
+    top = Markup("").join(Markup('<th scope="col">{}</th>').format(head) for head in heads)
+    return Markup('<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+        top, Markup("").join(rows)
     )
-    return Markup(
-        '<div class="gains" style="overflow-x:auto"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(top, Markup("").join(rows))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from territory_engine.disruption import current_alignment
-from territory_engine.grammar import counted
+from territory_engine.grammar import counted, listed
 from territory_engine.wording import measure_label, number, objective_unit, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from territory_engine.rebalancing import Rebalancing
+
+
+NAMED = 3
+"""So many reps who left are named."""
 
 
 def chosen_point(table: pd.DataFrame) -> str:
@@ -52,18 +56,45 @@ def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:
     assert fewest is not None
     unit = objective_unit(rebalancing.problem)
     what = "of those that have a rep" if fewest.measure == "count" else f"of {measure_label(fewest.measure)}"
-    moved = counted(int(here["accounts_moved"]), "account changes hands", "accounts change hands")
-    sentences = [f"{moved}: {percent(here['moved_fraction'])} {what}."]
+    count = int(here["accounts_moved"])
+    share = f"{percent(here['moved_fraction'])} {what}"
+    apart = _assigned(rebalancing)
+    if apart and count == 0:
+        sentences = [f"{apart}, and no other account changes hands."]
+    elif apart:
+        sentences = [f"{apart}, and {counted(count, 'more changes hands', 'more change hands')}: {share}."]
+    else:
+        sentences = [f"{counted(count, 'account changes hands', 'accounts change hands')}: {share}."]
     if name != table.index[0]:
         saved, most = first["objective"] - here["objective"], first["objective"] - last["objective"]
-        share = f", {percent(saved / most)} of what any number of moves could" if most > 0 else ""
+        part = f", {percent(saved / most)} of what any number of moves could" if most > 0 else ""
         sentences.append(
-            f"Beside the fewest moves that saves {number(saved)} {unit} ({percent(saved / first['objective'])}){share}."
+            f"Beside the fewest moves that saves {number(saved)} {unit} ({percent(saved / first['objective'])}){part}."
         )
     price = float(here["saved_per_percent"])
     if price > 0:
         sentences.append(f"One more percent {what} would save about {number(price)} {unit}.")
     return sentences
+
+
+def _assigned(rebalancing: Rebalancing) -> str:
+    """Say whose accounts have to be assigned: of reps who left, or of nobody; nothing where there are none."""
+    problem = rebalancing.problem
+    today, rule = current_alignment(problem), problem.config.disruption
+    assert today is not None
+    assert rule is not None
+    without = today.owner < 0
+    if not without.any():
+        return ""
+    owners = problem.accounts[rule.current].astype(str).str.strip()[without]
+    gone = [owner for owner in dict.fromkeys(owners) if owner]
+    accounts = counted(int(without.sum()), "account")
+    if 0 < len(gone) <= NAMED and (owners != "").all():
+        names = listed([f"{owner}'s" if len(gone) == 1 else owner for owner in gone])
+        if len(gone) == 1:
+            return f"{names} {accounts} {'goes' if without.sum() == 1 else 'go'} to others"
+        return f"The {accounts} of {names} {'goes' if without.sum() == 1 else 'go'} to others"
+    return f"{accounts} that nobody has {'is' if without.sum() == 1 else 'are'} assigned"
 
 
 def summary(rebalancing: Rebalancing, table: pd.DataFrame) -> str:
