@@ -23,7 +23,7 @@ from solvers.disruption import DisruptedCosts
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.infeasibility import is_certificate, prove_infeasible
 from solvers.linear import solve_relaxation
-from solvers.prices import ascend, sample_prices, with_filling
+from solvers.prices import NEAR_STAGES, ascend, sample_prices, with_filling
 from solvers.problem import AssignmentProblem, with_slack
 from solvers.result import Progress, SolveResult, relative_gap
 from solvers.search import Search, Stop
@@ -53,6 +53,7 @@ def solve(
     seed: int = 0,
     on_progress: ProgressListener | None = None,
     should_stop: StopRequest | None = None,
+    near: SolveResult | None = None,
 ) -> SolveResult:
     """Solve an assignment problem.
 
@@ -73,6 +74,9 @@ def solve(
         Called with a :class:`Progress` now and then, from the calling thread.
     should_stop : callable or None
         Asked between rounds.
+    near : SolveResult or None
+        Of a problem that differs in its limits only: its prices and its assignment are a start for these. The answer is
+        no worse than that assignment, where it keeps the limits.
     """
     began = time.perf_counter()
     stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False))
@@ -87,7 +91,7 @@ def solve(
     if certificate is not None:
         return _infeasible(tight, certificate, began)
     report("pricing")
-    prices, candidates, start = _price(tight, stop)
+    prices, candidates, start = _price(tight, stop, None if near is None else near.prices)
     if start is None:
         # No relaxed assignment over all pairs: the elastic relaxation says which limits cannot hold together.
         certificate = prove_infeasible(tight, thorough=True)
@@ -96,8 +100,16 @@ def solve(
         start = cheapest(tight, prices)[0][:, 0]
     if tight.has_targets:
         prices = centred(tight, prices)
+    known = (
+        None if near is None or near.assignment is None or not tight.is_feasible(near.assignment) else near.assignment
+    )
+    if known is not None:
+        candidates = from_pairs(tight, candidates, known)
     search = Search(tight, candidates, prices, start, np.random.default_rng(seed), report)
-    if tight.limit is not None:
+    if known is not None:
+        search.place(stop)
+        search.start_from(known, stop)
+    elif tight.limit is not None:
         search.place(stop)
         if not search.feasible and not stop.at_once():
             report("finding the fewest moves")
@@ -276,8 +288,13 @@ def _infeasible(problem: AssignmentProblem, certificate: Prices, began: float) -
     )
 
 
-def _price(problem: AssignmentProblem, stop: Stop) -> tuple[Prices, Candidates, NDArray[np.int32] | None]:
-    """Return prices, candidates, and a start (whole but perhaps outside the limits); None if the relaxation fails."""
+def _price(
+    problem: AssignmentProblem, stop: Stop, near: Prices | None
+) -> tuple[Prices, Candidates, NDArray[np.int32] | None]:
+    """Return prices, candidates, and a start (whole but perhaps outside the limits); None if the relaxation fails.
+
+    ``near`` are prices of a problem that differs in its limits only.
+    """
     n, m = problem.n_units, problem.n_territories
     if n * m <= SIMPLEX_PAIRS:
         table = np.broadcast_to(np.arange(m, dtype=np.int32), (n, m))
@@ -294,8 +311,9 @@ def _price(problem: AssignmentProblem, stop: Stop) -> tuple[Prices, Candidates, 
         found = _flow_over_all(problem, sample_prices(problem), stop.gap)
         if found is not None:
             return found
-    prices = sample_prices(problem)
-    return ascend(problem, prices, stop.gap, stop.at_once)
+    if near is not None:
+        return ascend(problem, near, stop.gap, stop.at_once, stages=NEAR_STAGES)
+    return ascend(problem, sample_prices(problem), stop.gap, stop.at_once)
 
 
 FLOW_PAIRS = 16

@@ -79,13 +79,14 @@ def solve(
     if result.status == "infeasible" and model.problem.limit is not None:
         return _over_budget(problem, model, result, should_stop)
     if result.status == "infeasible":
-        return _infeasible_plan(problem, model, result, describe_conflict(problem, model, result))
+        return infeasible_plan(problem, model, result, describe_conflict(problem, model, result))
     if result.assignment is None:
         raise NoPlanError(nothing_found(problem, result.termination))
-    return _plan(problem, model, result)
+    return plan_of(problem, model, result)
 
 
-def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
+def plan_of(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
+    """Return the plan that an assignment makes, in accounts and reps."""
     assert result.assignment is not None
     assert result.lower_bound is not None
     assert result.priced_bound is not None
@@ -140,7 +141,7 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
         # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
         freely = without_budget(problem)
         unlimited = build_model(freely)
-        plan = _infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
+        plan = infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
         notice = (
             "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
             " planning again will say"
@@ -148,10 +149,11 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
         return (
             replace(plan, notices=(*plan.notices, notice)) if plan.conflict and plan.conflict["relaxations"] else plan
         )
-    return _infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
+    return infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
 
 
-def _infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult, conflict: Conflict) -> Plan:
+def infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult, conflict: Conflict) -> Plan:
+    """Return the plan without assignments that tells a conflict and its proof."""
     proof: dict[str, Any] = {"kind": "prices"} if conflict.by_prices else named_proof(model.rules, result.proof)
     if not conflict.by_prices and proof.get("kind") != "search":
         # Too narrow a margin for prices to show beyond rounding: it rests on the simplex.

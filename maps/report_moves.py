@@ -1,0 +1,107 @@
+"""What the report tells of the moves: how many there are, and the first steps."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from territory_engine.grammar import counted
+from territory_engine.wording import distance_unit, noun, number, percent, territory_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from territory_engine.plan import Plan
+    from territory_engine.problem import PlanningProblem
+
+_MOST_STEPS = 10
+_MOST_ROWS = 25  # a step may be a bundle of many moves
+_MOST_NAMES = 3
+_TRAVEL = ("saves ", "costs ", "travel stays")  # how the part of a sentence begins that is each account's own
+
+
+def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> dict[str, Any]:
+    """Return what the report's section on moves shows: a sentence, the first steps, and how many more there are.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+    moves : DataFrame
+        As :func:`scenarios.move_list.ordered_moves` returns it; not empty.
+    """
+    assert problem.config.disruption is not None
+    moved, assigned = moves[moves["kind"] == "move"], moves[moves["kind"] == "assign"]
+    parts = []
+    if len(moved):
+        share = percent(len(moved) / max(1, len(plan.assignments)))
+        parts.append(f"{counted(len(moved), 'account changes', 'accounts change')} hands ({share} of all)")
+        measure = problem.config.disruption.measure
+        if measure != "count":
+            amount = float(problem.accounts[measure].reindex(moved["account_id"]).sum())
+            parts[-1] += f", with {number(amount)} {noun(measure, amount)}"
+    if len(assigned):
+        parts.append(
+            f"{counted(len(assigned), 'account')} without a rep today {'gets' if len(assigned) == 1 else 'get'} one"
+        )
+    steps = int(moves["step"].max())
+    names = territory_names(problem)
+    rows = [
+        {
+            "step": step,
+            "accounts": _named(some),
+            "from": names.get(str(old), "") or "nobody",
+            "to": names[str(new)],
+            "buys": _told(some, distance_unit(problem)),
+        }
+        for (step, old, new), some in moves[moves["step"] <= _MOST_STEPS].groupby(["step", "from", "to"], sort=False)
+    ]
+    saved = moves["travel_saved"].to_numpy(np.float64)
+    total = float(saved[np.isfinite(saved)].sum())
+    less = "less" if total >= 0 else "more"
+    travel = (
+        f"{number(abs(total))} {distance_unit(problem)} {less} from reps to these accounts"
+        if np.isfinite(saved).any()
+        else ""
+    )
+    return {
+        "summary": "; ".join(parts),
+        "travel": travel,
+        "steps": counted(steps, "step"),
+        "rows": rows[:_MOST_ROWS],
+        "more": counted(steps - _MOST_STEPS, "more step") if steps > _MOST_STEPS else "",
+    }
+
+
+def _named(some: pd.DataFrame) -> str:
+    """Return the accounts of one row in words: the first few by name."""
+    texts = [
+        f"{name} ({account_id})" if name and name != account_id else account_id
+        for account_id, name in zip(some["account_id"].astype(str), _names(some), strict=True)
+    ]
+    if len(texts) == 1:
+        return texts[0]
+    return (
+        f"{counted(len(texts), 'account')}: {', '.join(texts[:_MOST_NAMES])}{', …' if len(texts) > _MOST_NAMES else ''}"
+    )
+
+
+def _names(some: pd.DataFrame) -> list[str]:
+    return some["name"].fillna("").astype(str).tolist() if "name" in some else [""] * len(some)
+
+
+def _told(some: pd.DataFrame, unit: str) -> str:
+    """Return what the moves of one row buy; of several, what they all tell, and their travel together."""
+    texts = some["buys"].astype(str).tolist()
+    if len(texts) > 1:
+        parts = [text.split("; ") for text in texts]
+        shared = [part for part in parts[0] if all(part in others for others in parts[1:])]
+        shared = ["gives each a rep" if part == "gives the account a rep" else part for part in shared]
+        texts = [re.sub(r"^with the rest of step \d+: ", "", part) for part in shared if not part.startswith(_TRAVEL)]
+        saved = float(np.nansum(some["travel_saved"].to_numpy(np.float64)))
+        if number(saved) != "0":
+            texts.append(f"saves {number(saved)} {unit}" if saved > 0 else f"costs {number(-saved)} {unit} more")
+    told = "; ".join(texts)
+    return told[:1].upper() + told[1:]

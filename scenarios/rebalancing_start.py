@@ -1,0 +1,112 @@
+"""Where a rebalancing starts: who has which account today, and which reps have left since."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scenarios.scenario_edits import apply_scenario
+from scenarios.scenario_file import EditStep, Scenario, ScenarioEdits
+from scenarios.scenario_model import ScenarioTable
+from territory_engine.config import Disruption
+from territory_engine.errors import ConfigError, Finding, InputError
+from territory_engine.grammar import counted
+from territory_engine.reading.editing import check_again
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scenarios.history import ParentPlan
+    from territory_engine.problem import PlanningProblem
+
+CURRENT = "current_rep"
+"""The accounts column that a plan's alignment is put into where the configuration names none."""
+
+
+def start_from_plan(problem: PlanningProblem, parent: ParentPlan) -> PlanningProblem:
+    """Return the problem with a plan's alignment as today's.
+
+    Accounts that the plan does not have have no owner. A column that ``[disruption] current`` names is overruled.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    parent : ParentPlan
+
+    Raises
+    ------
+    InputError
+        The plan is infeasible or has no account in common with the problem.
+    ConfigError
+        The plan has no reps.
+    """
+    if parent.plan.status == "infeasible":
+        what = "the plan to start from is proved infeasible, so nobody has an account in it"
+        raise InputError(Finding(what, file=parent.path, remedy="start from a plan that can be kept"))
+    parent.check(problem)
+    owners = parent.plan.assignments["rep_id"].reindex(problem.accounts.index).fillna("").astype(str)
+    if (owners == "").all():
+        what = "the plan to start from has territories, but nobody who serves them"
+        raise ConfigError(Finding(what, file=parent.path, remedy="start from a plan with reps"))
+    rule = problem.config.disruption
+    name = CURRENT if rule is None else rule.current
+    while rule is None and name in problem.accounts.columns:
+        name += "_"
+    changed = Disruption(current=name) if rule is None else rule
+    config = problem.config.model_copy(update={"disruption": changed})
+    started = check_again(problem, config=config, accounts=problem.accounts.assign(**{name: owners}))
+    missing = int((owners == "").sum())
+    notices = list(dict.fromkeys((*problem.notices, *started.notices)))
+    if missing:
+        notices.append(f"{counted(missing, 'account is', 'accounts are')} not in {parent.path}, and nobody's today.")
+    return replace(started, notices=tuple(notices), scenario=problem.scenario)
+
+
+def measured_in(problem: PlanningProblem, measure: str) -> PlanningProblem:
+    """Return the problem with what a move counts measured in another column.
+
+    Raises
+    ------
+    ConfigError
+        There is no such column of numbers, or it is not known who has which account today.
+    """
+    rule = problem.config.disruption
+    if rule is None:
+        remedy = 'add [disruption] with current = "…" to the configuration, or start --from a plan directory'
+        raise ConfigError(Finding("it is not known who has which account today", value=measure, remedy=remedy))
+    config = problem.config.model_copy(update={"disruption": rule.model_copy(update={"measure": measure})})
+    again = check_again(problem, config=config)
+    return replace(again, notices=problem.notices, scenario=problem.scenario)
+
+
+def without_reps(problem: PlanningProblem, rep_ids: Sequence[str]) -> PlanningProblem:
+    """Return the problem without some reps; their accounts must go to others, and do not count as moved.
+
+    Raises
+    ------
+    InputError
+        A rep is unknown, or nobody is left. Every one is listed.
+    """
+    known = [str(rep) for rep in problem.reps.index]
+    findings = []
+    for rep in rep_ids:
+        if rep not in known:
+            near = difflib.get_close_matches(rep, known, n=1)
+            named = "name" in problem.reps and np.flatnonzero(problem.reps["name"].astype(str) == rep)
+            remedy = f"did you mean {near[0]!r}?" if near else None
+            if isinstance(named, np.ndarray) and len(named) == 1:
+                remedy = f"did you mean {known[int(named[0])]!r}?"
+            shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+            findings.append(Finding("no such rep", column="--without", value=rep, allowed=shown, remedy=remedy))
+    if findings:
+        raise InputError(findings)
+    table = ScenarioTable.model_validate({"remove_reps": tuple(dict.fromkeys(rep_ids))})
+    name = "without_" + "_".join("".join(c if c.isalnum() else "-" for c in rep) for rep in rep_ids[:5])
+    described = f"without {', '.join(rep_ids)}"
+    edits = ScenarioEdits((EditStep(name, table),))
+    if problem.scenario is not None:
+        name, described = f"{problem.scenario.name}_{name}", f"{problem.scenario.name}, {described}"
+    return apply_scenario(problem, Scenario(name[:100], described, (), edits, file="command line"))
