@@ -6,7 +6,7 @@ anyway: it is reported apart and counts nowhere, neither in what moves nor in wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,6 +115,16 @@ def disruption_record(problem: PlanningProblem, rep: NDArray[np.int64], price: f
         "accounts_assigned": int((today.owner < 0).sum()),
         "price": price,
     }
+
+
+def with_max_moved(problem: PlanningProblem, fraction: float | None) -> PlanningProblem:
+    """Return the problem with another limit on moves, a fraction of the measure; None for none.
+
+    The problem must have a ``[disruption]``.
+    """
+    assert problem.config.disruption is not None
+    rule = problem.config.disruption.model_copy(update={"max_moved": fraction})
+    return replace(problem, config=problem.config.model_copy(update={"disruption": rule}))
 
 
 def check_budget(problem: PlanningProblem) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from solvers.ladder import fewest_moves
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
-from territory_engine.disruption import disruption_record
+from territory_engine.disruption import disruption_record, with_max_moved
 from territory_engine.district_model import needs_design
 from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
@@ -137,8 +136,10 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
     options = problem.config.solve
     fewest = fewest_moves(model.problem, time_limit_s=options.time_limit_s, seed=options.seed, should_stop=should_stop)
     if fewest.status == "infeasible":
-        freely = replace(model, problem=model.problem.within(np.inf))
-        return infeasible_plan(problem, freely, fewest, describe_conflict(problem, freely, fewest))
+        # What mends the other rules is to be found without asking for few moves.
+        without = with_max_moved(problem, None)
+        loose = build_model(without)
+        return infeasible_plan(problem, loose, fewest, describe_conflict(without, loose, fewest))
     return infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
 
 
