@@ -130,7 +130,7 @@ def trade_off(
 
     count = n_points if limits is None else len(limits)
     # The prices of the fewest moves are in another unit; its assignment is what counts.
-    start = replace(fewest, upper_prices=np.zeros_like(problem.upper), lower_prices=np.zeros_like(problem.lower))
+    start = replace(fewest, priced_bound=None)
     found: list[tuple[float, SolveResult]] = []
     wide = to_limit(max(most, least))
     if limits is None:

@@ -117,13 +117,14 @@ def disruption_record(problem: PlanningProblem, rep: NDArray[np.int64], price: f
     }
 
 
-def without_budget(problem: PlanningProblem) -> PlanningProblem:
-    """Return the same problem where any number of accounts may change hands."""
-    rule = problem.config.disruption
-    if rule is None or rule.max_moved is None:
-        return problem
-    unlimited = rule.model_copy(update={"max_moved": None})
-    return replace(problem, config=problem.config.model_copy(update={"disruption": unlimited}))
+def with_max_moved(problem: PlanningProblem, fraction: float | None) -> PlanningProblem:
+    """Return the problem with another limit on moves, a fraction of the measure; None for none.
+
+    The problem must have a ``[disruption]``.
+    """
+    assert problem.config.disruption is not None
+    rule = problem.config.disruption.model_copy(update={"max_moved": fraction})
+    return replace(problem, config=problem.config.model_copy(update={"disruption": rule}))
 
 
 def fraction_for(fraction: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from solvers.ladder import fewest_moves
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
-from territory_engine.disruption import disruption_record, without_budget
+from territory_engine.disruption import disruption_record, with_max_moved
 from territory_engine.district_model import needs_design
 from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
@@ -139,7 +139,7 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
     fewest = fewest_moves(model.problem, time_limit_s=left_s, seed=options.seed, should_stop=should_stop)
     if fewest.status == "infeasible":
         # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
-        freely = without_budget(problem)
+        freely = with_max_moved(problem, None)
         unlimited = build_model(freely)
         plan = infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
         notice = (

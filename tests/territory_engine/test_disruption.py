@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from territory_engine.auditing.audit import audit
 from territory_engine.config import parse_config
-from territory_engine.disruption import current_alignment, disruption_record, fraction_for, without_budget
+from territory_engine.disruption import current_alignment, disruption_record, fraction_for
+from territory_engine.disruption import with_max_moved as with_max_moved_of
 from territory_engine.errors import ConfigError
 from territory_engine.plan import Plan
 from territory_engine.plan_directory import read_plan, write_plan_files
@@ -364,12 +365,12 @@ def test_a_proposed_fraction_is_enough_short_and_never_above_one_where_one_will_
     assert fraction_for(0.0) == 0.0
 
 
-def test_without_a_budget_everything_else_stays() -> None:
+def test_another_budget_changes_nothing_else() -> None:
     planning = problem({**LINE, "owner": ["R0"] * 6}, {"max_moved": 0.1, "weight": 2})
-    rule = without_budget(planning).config.disruption
+    rule = with_max_moved_of(planning, None).config.disruption
     assert rule is not None
     assert (rule.max_moved, rule.weight) == (None, 2)
-    assert without_budget(without_budget(planning)).config == without_budget(planning).config
+    assert with_max_moved_of(with_max_moved_of(planning, None), 0.1).config == planning.config
 
 
 # Reasons ------------------------------------------------------------------------------------------------------------
