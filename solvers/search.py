@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from solvers.bounds import priced_bound, whole_target_gain
+from solvers.chunks import threads
 from solvers.deviation import Targets
 from solvers.linear import limit_scale
 from solvers.moves import descend, relay
@@ -184,7 +185,7 @@ class Search:
         self._say("placing whole accounts")
         self.place(stop)
         self._say("improving")
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=min(2, threads())) as pool:
             while True:
                 reason = stop.now(self)
                 if reason is None and self.proved_infeasible:
