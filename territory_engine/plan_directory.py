@@ -31,7 +31,7 @@ from territory_engine.publishing import check_destination, publishing
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["check_destination", "publishing", "read_plan", "seal", "write_plan_files"]
+__all__ = ["check_destination", "intact_record", "publishing", "read_plan", "seal", "write_plan_files"]
 
 _STORED = {
     "accounts": "inputs/accounts.parquet",
@@ -46,7 +46,9 @@ _UNITS, _MULTIPLIERS = "units.csv", "multipliers.csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "'")
 
 
-def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -> None:
+def write_plan_files(
+    problem: PlanningProblem, plan: Plan, folder: str | Path, *, scenario: dict[str, Any] | None = None
+) -> None:
     """Write ``assignments.csv``, ``territories.csv``, ``plan.json`` and ``inputs/`` into an existing folder.
 
     An infeasible plan has no assignments: then only ``plan.json``, with the conflict and the prices that prove it,
@@ -58,6 +60,8 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
     plan : Plan
     folder : path
         Usually the temporary folder that :func:`publishing` yields.
+    scenario : dict, optional
+        Which scenario this is the plan of, for ``plan.json``: ``name``, ``description``, ``parents``, ``digest``.
 
     Raises
     ------
@@ -81,6 +85,8 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
             "files": {name: _sha256(folder / name) for name in written},
             "engine_version": __version__,
         }
+        if scenario is not None:
+            record["scenario"] = scenario
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "plan.json").write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -156,6 +162,23 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
     except (ValueError, TypeError, AttributeError, OSError) as error:
         # pydantic's, pandas' and Arrow's own errors derive from these.
         raise PlanDirectoryError(f"{folder}: the plan cannot be read ({error}). {_REMEDY}") from error
+
+
+def intact_record(folder: str | Path) -> dict[str, Any]:
+    """Return what ``plan.json`` says, once every file that it vouches for is there as it was written.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, or a file is missing or was edited.
+    """
+    folder = Path(folder)
+    record = _read_record(folder)
+    try:
+        _check_files(folder, record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PlanDirectoryError(f"{folder / 'plan.json'}: not the record of a plan ({error}). {_REMEDY}") from error
+    return record
 
 
 _REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
