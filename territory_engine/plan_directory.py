@@ -31,7 +31,15 @@ from territory_engine.publishing import check_destination, publishing
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["check_destination", "intact_record", "publishing", "read_plan", "seal", "write_plan_files"]
+__all__ = [
+    "check_destination",
+    "intact_record",
+    "publishing",
+    "read_plan",
+    "seal",
+    "without_formulas",
+    "write_plan_files",
+]
 
 _STORED = {
     "accounts": "inputs/accounts.parquet",
@@ -236,9 +244,8 @@ def _write_tables(plan: Plan, folder: Path) -> list[str]:
     """Write the plan's tables; returns the names written."""
     # A reason is one sentence on one line; a stray line break would make two rows of it in naive readers.
     reason = plan.assignments["reason"].astype("str").str.replace(r"[\r\n]+", " ", regex=True)
-    guarded = reason.where(~reason.str.startswith(_FORMULA), "'" + reason)
     moved = np.where(plan.assignments["moved"].to_numpy(np.bool_), "true", "false")
-    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=guarded)
+    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=without_formulas(reason))
     assignments.to_csv(folder / "assignments.csv", index_label="account_id", lineterminator="\n")
     plan.territories.to_csv(folder / "territories.csv", index_label="territory_id", lineterminator="\n")
     written = ["assignments.csv", "territories.csv"]
@@ -251,6 +258,11 @@ def _write_tables(plan: Plan, folder: Path) -> list[str]:
         )
         written.append(_MULTIPLIERS)
     return written
+
+
+def without_formulas(text: pd.Series[str]) -> pd.Series[str]:
+    """Return free text for a table: an apostrophe before what a spreadsheet would run as a formula."""
+    return text.where(~text.str.startswith(_FORMULA), "'" + text)
 
 
 def _read_table(folder: Path, name: str) -> pd.DataFrame:

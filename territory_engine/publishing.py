@@ -1,7 +1,7 @@
 """Directories that appear whole or not at all.
 
-A plan is written into a temporary sibling of its destination and moved there in one step, so a reader sees the old
-plan or the new one, never half of either.
+A plan, or whatever else a command makes a directory of, is written into a temporary sibling of its destination and
+moved there in one step, so a reader sees the old one or the new one, never half of either.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from territory_engine.errors import PlanDirectoryError
@@ -43,25 +44,49 @@ PLAN_FILES = frozenset(
 """What a plan directory holds; anything else in it is somebody's own and is never deleted."""
 
 
-def check_destination(out: str | Path, *, replace: bool = False) -> None:
+@dataclass(frozen=True)
+class DirectoryKind:
+    """A kind of directory that a command writes.
+
+    Attributes
+    ----------
+    name : str
+        What it holds, in a word or two: ``"plan"``.
+    marker : str
+        The file by which such a directory is known.
+    files : frozenset of str
+        Everything that it may hold, the marker included; anything else in it is somebody's own and is never deleted.
+    """
+
+    name: str
+    marker: str
+    files: frozenset[str]
+
+
+PLAN = DirectoryKind("plan", "plan.json", PLAN_FILES)
+
+
+def check_destination(out: str | Path, *, replace: bool = False, kind: DirectoryKind = PLAN) -> None:
     """Refuse a destination that :func:`publishing` would refuse, before any work is done for it.
 
     Parameters
     ----------
     out : path
     replace : bool
-        Whether an existing plan directory (or an empty one) may be replaced.
+        Whether an existing directory of the same kind (or an empty one) may be replaced.
+    kind : DirectoryKind
+        What is to be written; a plan unless said otherwise.
 
     Raises
     ------
     PlanDirectoryError
         `out` exists and `replace` is False; or it is a symbolic link, a file, or a folder that holds something other
-        than a plan; or its parent is not a folder; or the file system does not take its name.
+        than its kind; or its parent is not a folder; or the file system does not take its name.
     """
     target = Path(out).absolute()
     if target.name in {"", ".."}:
-        raise PlanDirectoryError(f"{out}: not a name for a plan directory. Remedy: give a folder of its own")
-    _check_name(out, target)
+        raise PlanDirectoryError(f"{out}: not a name for a {kind.name} directory. Remedy: give a folder of its own")
+    _check_name(out, target, kind)
     if target.is_symlink():
         raise PlanDirectoryError(
             f"{out}: a symbolic link, which is never followed. Remedy: give the folder it points to, or remove it"
@@ -75,22 +100,22 @@ def check_destination(out: str | Path, *, replace: bool = False) -> None:
         raise PlanDirectoryError(f"{out}: a file with this name exists. Remedy: give another destination")
     if not replace:
         raise PlanDirectoryError(f"{out}: exists already. Remedy: give another destination, or --replace")
-    if not (target / "plan.json").is_file() and any(target.iterdir()):
+    if not (target / kind.marker).is_file() and any(target.iterdir()):
         raise PlanDirectoryError(
-            f"{out}: not replaced, because it is no plan directory: it holds files but no plan.json."
+            f"{out}: not replaced, because it is no {kind.name} directory: it holds files but no {kind.marker}."
             " Remedy: give another destination, or empty the folder first"
         )
-    foreign = sorted({path.name for path in target.iterdir()} - PLAN_FILES)
+    foreign = sorted({path.name for path in target.iterdir()} - kind.files)
     if foreign:
         raise PlanDirectoryError(
-            f"{out}: not replaced, because it also holds what is no part of a plan and would be lost:"
+            f"{out}: not replaced, because it also holds what is no part of a {kind.name} directory and would be lost:"
             f" {', '.join(foreign[:5])}{' and more' if len(foreign) > 5 else ''}."
             " Remedy: move that elsewhere, or give another destination"
         )
 
 
-def _check_name(out: str | Path, target: Path) -> None:
-    """Refuse a name that the file system does not take, also when it is longer by what the unfinished plan is called."""
+def _check_name(out: str | Path, target: Path, kind: DirectoryKind) -> None:
+    """Refuse a name that the file system does not take, also when it is longer by what the unfinished one is called."""
     for path in (target, _temporary(target, "0" * 12)):
         try:
             path.lstat()
@@ -98,7 +123,7 @@ def _check_name(out: str | Path, target: Path) -> None:
             continue
         except OSError as error:
             raise PlanDirectoryError(
-                f"{out}: cannot be the name of a plan directory: {error.strerror}. Remedy: give another destination"
+                f"{out}: cannot be the name of a {kind.name} directory: {error.strerror}. Remedy: give another destination"
             ) from error
 
 
@@ -107,7 +132,7 @@ def _temporary(target: Path, token: str) -> Path:
 
 
 @contextmanager
-def publishing(out: str | Path, replace: bool = False) -> Iterator[Path]:
+def publishing(out: str | Path, replace: bool = False, *, kind: DirectoryKind = PLAN) -> Iterator[Path]:
     """Yield a temporary folder beside `out`; when the block ends well, it becomes `out` in one step.
 
     An error or an interruption inside the block removes the temporary folder and leaves `out` as it was. With
@@ -119,7 +144,9 @@ def publishing(out: str | Path, replace: bool = False) -> Iterator[Path]:
     out : path
         The destination. Missing parents are created (and removed again if nothing is published).
     replace : bool
-        Whether an existing plan directory may be replaced.
+        Whether an existing directory of the same kind may be replaced.
+    kind : DirectoryKind
+        What is written; a plan unless said otherwise.
 
     Yields
     ------
@@ -131,7 +158,7 @@ def publishing(out: str | Path, replace: bool = False) -> Iterator[Path]:
     PlanDirectoryError
         On entry, as :func:`check_destination`; or at the end, if the folder cannot be moved into place.
     """
-    check_destination(out, replace=replace)
+    check_destination(out, replace=replace, kind=kind)
     target = Path(out).absolute()
     temporary = _temporary(target, secrets.token_hex(6))
     created = [parent for parent in target.parents if not parent.exists()]
@@ -141,14 +168,14 @@ def publishing(out: str | Path, replace: bool = False) -> Iterator[Path]:
         except OSError as error:
             raise PlanDirectoryError(f"{out}: cannot be created ({error.strerror})") from error
         yield temporary
-        check_destination(out, replace=replace)
+        check_destination(out, replace=replace, kind=kind)
         try:
-            _flush(temporary / "plan.json")
+            _flush(temporary / kind.marker)
             _move_into_place(temporary, target)
         except OSError as error:
             raise PlanDirectoryError(f"{out}: cannot be moved into place ({error.strerror})") from error
     finally:
-        # Before the move this is the unfinished plan; after a swap it is the old one. Either way it has to go.
+        # Before the move this is the unfinished directory; after a swap it is the old one. Either way it has to go.
         _remove(temporary)
         for parent in created:
             with suppress(OSError):

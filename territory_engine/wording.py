@@ -32,6 +32,14 @@ def number(value: float | None) -> str:
     return text.replace("-", "−") if text.strip("-0.,") else "0"
 
 
+def compact(load: float) -> str:
+    """Format a load so that it is short enough for a legend: ``"4,768"``, ``"28.4 M"``."""
+    for size, suffix in ((1e9, "bn"), (1e6, "M")):
+        if abs(load) >= size:
+            return f"{load / size:,.1f} {suffix}"
+    return number(load)
+
+
 def limit_text(value: float, side: str, *, whole: bool) -> str:
     """Format a limit so that a load of what is shown keeps it.
 

@@ -84,9 +84,9 @@ def test_the_only_foreign_address_allowed_is_the_configured_tile_server(midwest,
     ],
 )
 def test_tile_templates_open_the_policy_no_further_than_needed(template, source):
-    from maps.territory_map import _tile_origin
+    from maps.drawing import tile_origin
 
-    assert _tile_origin(template) == source
+    assert tile_origin(template) == source
 
 
 def test_text_from_data_cannot_become_markup_script_or_template(build_problem, build_plan):
