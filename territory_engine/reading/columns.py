@@ -242,7 +242,9 @@ def sheet_of(table: Table, names: Mapping[str, str], aliases: Mapping[str, tuple
         table.file, table.frame, table.rows, {}, table.decimal_comma,
         findings=list(table.findings), notices=list(table.notices),
     )  # fmt: skip
-    if table.decimal_comma:
+    if table.style is not None:
+        sheet.style = table.style
+    elif table.decimal_comma:
         sheet.style = style_of_file(
             table.frame[c] for c in table.frame.columns if not pd.api.types.is_numeric_dtype(table.frame[c].dtype)
         )
