@@ -60,13 +60,15 @@ def account_columns(
     reason = plan.assignments["reason"].reindex(problem.accounts.index).iloc[located]
     return columns | {
         "n": len(located),
-        "position": _base64(positions[located], "<f4"),
-        "territory": _base64(territory[located], "<i2"),
-        "travel": _base64(travel[located], "<f4"),
-        "measures": [{"label": label, "values": _base64(values[located], "<f4")} for label, values in measures.items()],
+        "position": base64_of(positions[located], "<f4"),
+        "territory": base64_of(territory[located], "<i2"),
+        "travel": base64_of(travel[located], "<f4"),
+        "measures": [
+            {"label": label, "values": base64_of(values[located], "<f4")} for label, values in measures.items()
+        ],
         "id": [str(account_id) for account_id in accounts.index],
-        "name": _dictionary(_texts(accounts["name"]) if "name" in accounts else [""] * len(located)),
-        "reason": encode_sentences(_texts(reason)),
+        "name": dictionary(texts(accounts["name"]) if "name" in accounts else [""] * len(located)),
+        "reason": encode_sentences(texts(reason)),
     }
 
 
@@ -84,18 +86,18 @@ def encode_sentences(sentences: Sequence[str]) -> dict[str, Any]:
     """
     whole = pd.unique(pd.Series(list(sentences), dtype=object))
     if len(whole) * 20 < len(sentences) or any("\x00" in s or "|" in s for s in whole):
-        return {**_dictionary(sentences), "numbers": None}
+        return {**dictionary(sentences), "numbers": None}
     numbers = ["|".join(_NUMBER.findall(s)) for s in sentences]
     patterns = [_NUMBER.sub("\x00", s) for s in sentences]
-    return {**_dictionary(patterns, always=True), "numbers": numbers}
+    return {**dictionary(patterns, always=True), "numbers": numbers}
 
 
-def _dictionary(texts: Sequence[str], *, always: bool = False) -> dict[str, Any]:
+def dictionary(texts: Sequence[str], *, always: bool = False) -> dict[str, Any]:
     """Store each distinct text once, with an index per row; as a plain list where that would not pay."""
     codes, values = pd.factorize(np.array(texts, dtype=object))
     if len(values) * 2 > len(texts) and not always:
         return {"values": list(texts), "index": None}
-    return {"values": [str(v) for v in values], "index": _base64(codes, "<u4" if len(values) > 65_535 else "<u2")}
+    return {"values": [str(v) for v in values], "index": base64_of(codes, "<u4" if len(values) > 65_535 else "<u2")}
 
 
 def _circles(
@@ -122,14 +124,14 @@ def _circles(
     first[group] = np.arange(len(group))
     return {
         "n": n,
-        "position": _base64(np.column_stack([mean(positions[:, 0]), mean(positions[:, 1])]), "<f4"),
-        "territory": _base64(territory[first], "<i2"),
-        "travel": _base64(mean(travel), "<f4"),
+        "position": base64_of(np.column_stack([mean(positions[:, 0]), mean(positions[:, 1])]), "<f4"),
+        "territory": base64_of(territory[first], "<i2"),
+        "travel": base64_of(mean(travel), "<f4"),
         "measures": [
-            {"label": label, "values": _base64(np.bincount(group, weights=np.nan_to_num(values), minlength=n), "<f4")}
+            {"label": label, "values": base64_of(np.bincount(group, weights=np.nan_to_num(values), minlength=n), "<f4")}
             for label, values in measures.items()
         ],
-        "accounts": _base64(count, "<f4"),
+        "accounts": base64_of(count, "<f4"),
     }
 
 
@@ -146,10 +148,12 @@ def _shown_measures(problem: PlanningProblem) -> dict[str, str]:
     return {measure_label(c): c for c in columns}
 
 
-def _texts(column: pd.Series[Any]) -> list[str]:
+def texts(column: pd.Series[Any]) -> list[str]:
+    """Return a column as text, ``""`` where nothing is known."""
     present = column.notna().to_numpy()
     return [str(text) if there else "" for text, there in zip(column.tolist(), present, strict=True)]
 
 
-def _base64(values: NDArray[Any], dtype: str) -> str:
+def base64_of(values: NDArray[Any], dtype: str) -> str:
+    """Return numbers in base64, as the pages' scripts unpack them."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(dtype)).tobytes()).decode("ascii")
