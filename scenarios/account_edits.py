@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _ZIP_DIGITS = 5
-Path = tuple[str | int, ...]
+Key = tuple[str | int, ...]
 
 
 def edit_accounts(draft: Draft, step: EditStep) -> None:
     """Make a step's edits of the accounts: those that close, then growth of those that stay."""
     here = ("scenario", step.scenario)
     closing = np.zeros(len(draft.accounts), bool)
-    for name in step.edits.close_accounts:
-        at = draft.find("accounts", name, (*here, "close_accounts"))
-        if at is not None:
-            closing[at] = True
+    closing[draft.find_all("accounts", step.edits.close_accounts, (*here, "close_accounts"))] = True
     for i, close in enumerate(step.edits.close):
         mask = chosen(draft, close, (*here, "close", i))
         if mask is not None:
@@ -56,7 +53,7 @@ def _close(draft: Draft, closing: NDArray[np.bool_]) -> None:
     draft.travel_table = table.loc[~gone]
 
 
-def _grow(draft: Draft, growth: Growth, place: Path) -> None:
+def _grow(draft: Draft, growth: Growth, place: Key) -> None:
     mask = chosen(draft, growth, place)
     key = "measure" if growth.measure is not None else "measures"
     grown: dict[tuple[str, str], None] = {}
@@ -100,7 +97,7 @@ def measure_columns(draft: Draft, measure: str) -> list[tuple[str, str]]:
     return found
 
 
-def _flag_measure(draft: Draft, name: str, place: Path) -> None:
+def _flag_measure(draft: Draft, name: str, place: Key) -> None:
     if name == "count":
         remedy = "give the measures that grow, or close accounts with [[scenario.….close]]"
         draft.flag(place, "counts accounts, which do not grow", name, "a numeric column of the accounts", remedy)
@@ -117,7 +114,7 @@ def _flag_measure(draft: Draft, name: str, place: Path) -> None:
 # Which accounts -----------------------------------------------------------------------------------------------------
 
 
-def chosen(draft: Draft, where: Where, place: Path) -> NDArray[np.bool_] | None:
+def chosen(draft: Draft, where: Where, place: Key) -> NDArray[np.bool_] | None:
     """Return which accounts are meant, shape ``(n_accounts,)``; None and findings where that cannot be said, or none is."""
     before = len(draft.findings)
     meant = np.ones(len(draft.accounts), bool)
@@ -135,17 +132,18 @@ def chosen(draft: Draft, where: Where, place: Path) -> NDArray[np.bool_] | None:
     return meant
 
 
-def _in_segment(draft: Draft, where: Where, place: Path) -> NDArray[np.bool_]:
+def _in_segment(draft: Draft, where: Where, place: Key) -> NDArray[np.bool_]:
     assert where.column is not None
     assert where.value is not None
     columns = draft.columns_named("accounts", where.column)
-    if not columns:
+    named_id = where.column in ("account_id", draft.origin("accounts").shown.get("account_id"))
+    if not columns and not named_id:
         known = draft.column_names("accounts")
         near = difflib.get_close_matches(where.column, known, n=1)
         draft.flag((*place, "column"), "is not a column of the accounts", where.column, ", ".join(known[:40]),
                    f"did you mean {near[0]!r}?" if near else None)  # fmt: skip
         return np.ones(len(draft.accounts), bool)
-    cells = _text(draft.accounts[columns[0]])
+    cells = _text(draft.accounts[columns[0]] if not named_id else draft.accounts.index.to_series())
     meant = np.zeros(len(cells), bool)
     for value in where.value:
         wanted = number_text(pd.Series([float(value)])).iloc[0] if not isinstance(value, str) else value.strip()
@@ -164,7 +162,7 @@ def _text(cells: pd.Series[Any]) -> pd.Series[Any]:
     return number_text(cells) if pd.api.types.is_numeric_dtype(cells.dtype) else cells.astype(str).str.strip()
 
 
-def _in_postal_codes(draft: Draft, prefixes: tuple[str, ...], place: Path) -> NDArray[np.bool_]:
+def _in_postal_codes(draft: Draft, prefixes: tuple[str, ...], place: Key) -> NDArray[np.bool_]:
     columns = draft.columns_named("accounts", "postal_code")
     if not columns:
         draft.flag((*place, "postal_codes"), "needs a column postal_code of the accounts, and there is none",
@@ -191,7 +189,7 @@ def _in_postal_codes(draft: Draft, prefixes: tuple[str, ...], place: Path) -> ND
     return meant
 
 
-def _in_area(draft: Draft, where: Where, place: Path) -> NDArray[np.bool_]:
+def _in_area(draft: Draft, where: Where, place: Key) -> NDArray[np.bool_]:
     everywhere = np.ones(len(draft.accounts), bool)
     key, other = ("within", "within_km") if draft.planar else ("within_km", "within")
     radius = where.within if draft.planar else where.within_km

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 _SHOWN = 40
+_SUGGESTED = 20
 
 
 @dataclass(eq=False)
@@ -46,7 +47,7 @@ class Draft:
     findings : list of Finding
     notices : list of str
     rep_rows : dict of str to int
-        Line in the scenario file of every rep that is not in the reps file.
+        Line in the scenario file of every rep that is not in the reps file, negative, so that it is no row of that file.
     gone : dict of str to str
         Reps who left, and into whom they were merged; ``""`` for nobody.
     left : DataFrame
@@ -136,6 +137,17 @@ class Draft:
             self.flag(place, f"is not the ID of {'an' if noun == 'account' else 'a'} {noun}", name, self.some(role),
                       closest(name, frame.index))  # fmt: skip
         return None
+
+    def find_all(self, role: str, names: Sequence[str], place: tuple[str | int, ...]) -> list[int]:
+        """Return the positions of accounts or reps, in order; a finding for each that is not there."""
+        at = match_ids(pd.Series(list(names), dtype=str), pd.Index(self.frame(role).index))
+        missing = [name for name, position in zip(names, at, strict=True) if position < 0]
+        for name in missing[:_SUGGESTED]:
+            self.find(role, name, place)
+        for name in missing[_SUGGESTED:]:
+            # To look for what was meant takes as long as all the rest, and a long list is from another system.
+            self.flag(place, f"is not the ID of {'a rep' if role == 'reps' else 'an account'}", name)
+        return [int(position) for position in at if position >= 0]
 
     def some(self, role: str) -> str:
         """Return the IDs that there are, or the first of them."""

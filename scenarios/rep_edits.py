@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from scenarios.scenario_model import Merge, NewRep, RepChanges
 
 _PLACED = ("latitude", "longitude", "x", "y", "postal_code", "country", "state")
+UNKNOWN_ROW = 10**9
+"""Rows from here on stand for hires whose line in the scenario file is not known."""
 _SOURCE = ("location_source", "location_precision_km")
-Path = tuple[str | int, ...]
+Key = tuple[str | int, ...]
 
 
 def edit_reps(draft: Draft, step: EditStep) -> None:
@@ -46,12 +48,8 @@ def edit_reps(draft: Draft, step: EditStep) -> None:
 # Who leaves ---------------------------------------------------------------------------------------------------------
 
 
-def _remove(draft: Draft, names: tuple[str, ...], place: Path) -> None:
-    leaving: list[str] = []
-    for name in names:
-        at = draft.find("reps", name, place)
-        if at is not None:
-            leaving.append(str(draft.reps.index[at]))
+def _remove(draft: Draft, names: tuple[str, ...], place: Key) -> None:
+    leaving = [str(draft.reps.index[at]) for at in draft.find_all("reps", names, place)]
     repeated = [name for name in dict.fromkeys(leaving) if leaving.count(name) > 1]
     for name in repeated:
         draft.flag(place, "is named twice", name, remedy="name it once")
@@ -65,7 +63,7 @@ def _take_out(draft: Draft, into: Mapping[str, str]) -> None:
     draft.gone |= into
 
 
-def _merge(draft: Draft, merge: Merge, place: Path) -> None:
+def _merge(draft: Draft, merge: Merge, place: Key) -> None:
     into = draft.find("reps", merge.into, (*place, "into"))
     others = [at for name in merge.from_ if (at := draft.find("reps", name, (*place, "from"))) is not None]
     if into is None or len(others) < len(merge.from_):
@@ -141,7 +139,7 @@ def settle(draft: Draft) -> None:
 # Who comes ----------------------------------------------------------------------------------------------------------
 
 
-def _add(draft: Draft, new: NewRep, place: Path) -> None:
+def _add(draft: Draft, new: NewRep, place: Key) -> None:
     if new.rep_id.strip() != new.rep_id:
         draft.flag((*place, "rep_id"), "has spaces around it", new.rep_id, remedy="take them out")
         return
@@ -162,13 +160,13 @@ def _add(draft: Draft, new: NewRep, place: Path) -> None:
     if home is None or columns is None:
         return
     _add_row(draft, new.rep_id, {**row, **home, **columns})
-    draft.rep_rows[new.rep_id] = draft.row(place) or 0
+    draft.rep_rows[new.rep_id] = -(draft.row(place) or UNKNOWN_ROW + len(draft.rep_rows))
     draft.gone.pop(new.rep_id, None)
     _need_columns(draft, new, {*row, *columns}, place)
     _give_travel(draft, new, place)
 
 
-def _home(draft: Draft, given: NewRep | RepChanges, place: Path) -> dict[str, Any] | None:
+def _home(draft: Draft, given: NewRep | RepChanges, place: Key) -> dict[str, Any] | None:
     """Return the columns of a home that ``near`` names; empty where it names none."""
     if given.near is None:
         return {}
@@ -184,7 +182,7 @@ def _home(draft: Draft, given: NewRep | RepChanges, place: Path) -> dict[str, An
     return draft.home_of(*found, (*draft.axes, "postal_code", "country", "state", *_SOURCE))
 
 
-def _columns(draft: Draft, given: Mapping[str, Any], place: Path) -> dict[str, Any] | None:
+def _columns(draft: Draft, given: Mapping[str, Any], place: Key) -> dict[str, Any] | None:
     """Return the values of the reps' columns that are given, under the frame's names; None and findings where wrong."""
     row: dict[str, Any] = {}
     wrong = False
@@ -209,7 +207,7 @@ def _columns(draft: Draft, given: Mapping[str, Any], place: Path) -> dict[str, A
     return None if wrong else row
 
 
-def _need_columns(draft: Draft, new: NewRep, given: set[str], place: Path) -> None:
+def _need_columns(draft: Draft, new: NewRep, given: set[str], place: Key) -> None:
     """Find columns that rules need of a rep, and the hire has not."""
     needed = summed_columns(draft)
     rule = draft.config.eligibility
@@ -270,7 +268,7 @@ def _as_numbers(draft: Draft, column: str, cells: pd.Series[Any]) -> pd.Series[A
     return cells if codes or read.wrong.any() else pd.Series(read.values, cells.index)
 
 
-def _give_travel(draft: Draft, new: NewRep, place: Path) -> None:
+def _give_travel(draft: Draft, new: NewRep, place: Key) -> None:
     """Give a hire rows of the travel table: those of the rep whose place it has."""
     table = draft.travel_table
     if table is None or draft.config.travel.table is None or "rep_id" not in table.columns:
@@ -289,7 +287,7 @@ def _give_travel(draft: Draft, new: NewRep, place: Path) -> None:
 # Who changes --------------------------------------------------------------------------------------------------------
 
 
-def _change(draft: Draft, name: str, changes: RepChanges, place: Path) -> None:
+def _change(draft: Draft, name: str, changes: RepChanges, place: Key) -> None:
     at = draft.find("reps", name, place)
     home = _home(draft, changes, place) if at is not None else None
     columns = _columns(draft, changes.columns, place)

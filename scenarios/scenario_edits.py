@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from scenarios.account_edits import edit_accounts
 from scenarios.config_overrides import in_scenario_file, overridden
 from scenarios.draft import Draft
 from scenarios.outlooks import plan_against_all, plan_with
-from scenarios.rep_edits import edit_reps, settle
+from scenarios.rep_edits import UNKNOWN_ROW, edit_reps, settle
 from scenarios.scenario_model import REALISTIC
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
@@ -20,6 +22,10 @@ from territory_engine.reading.validation import error_of
 if TYPE_CHECKING:
     from scenarios.scenario_file import Scenario
     from territory_engine.config import Config
+
+
+# What a second look at a base says again is about its data rather than its files, and is said anew of the edited data.
+_SAID_AGAIN: WeakKeyDictionary[PlanningProblem, frozenset[str]] = WeakKeyDictionary()
 
 
 def apply_scenario(base: PlanningProblem, scenario: Scenario) -> PlanningProblem:
@@ -91,10 +97,10 @@ def _told(finding: Finding, draft: Draft) -> Finding:
     if finding.file in (None, "configuration"):
         measures = [rule.measure for rule in draft.config.balance]
         return in_scenario_file(finding, scenario.edits.steps, measures, file=scenario.file, lines=scenario.lines)
-    if finding.row is not None and finding.row in draft.rep_rows.values() and finding.file == draft.origin("reps").file:
+    if finding.row is not None and finding.row < 0:
         name = next(rep for rep, row in draft.rep_rows.items() if row == finding.row)
-        what = f"{name!r}, who is added: {finding.what}"
-        return Finding(what, scenario.file, finding.row, finding.column, finding.value, finding.allowed, finding.remedy)
+        row = -finding.row if -finding.row < UNKNOWN_ROW else None
+        return replace(finding, what=f"{name!r}, who is added: {finding.what}", file=scenario.file, row=row)
     where = f"scenario {scenario.name!r} ({scenario.file}, row {scenario.row})"
     return replace(finding, what=f"{finding.what}, in {where}")
 
@@ -115,12 +121,14 @@ def _record(base: PlanningProblem, draft: Draft) -> ScenarioRecord:
 
 def _notices(base: PlanningProblem, edited: PlanningProblem, draft: Draft) -> tuple[str, ...]:
     """Return what is worth knowing: of the files as before, of the edited data, and of the edits."""
-    # What a second look at the base says again is about the data rather than their files, and has been said anew.
-    again = set(check_again(base).notices)
-    lasting = [notice for notice in base.notices if notice not in again]
+    if base not in _SAID_AGAIN:
+        _SAID_AGAIN[base] = frozenset(check_again(base).notices)
+    lasting = [notice for notice in base.notices if notice not in _SAID_AGAIN[base]]
     told = [notice for notice in edited.notices if notice not in lasting]
     scenario = draft.scenario
-    text = f": {scenario.description.strip()}" if scenario.description.strip() else ""
+    told = [re.sub(r"\brow -(\d+)", rf"row \1 of {scenario.file}", notice) for notice in told]
+    description = " ".join(scenario.description.split()).rstrip(".")
+    text = f": {description}" if description else ""
     changes = []
     for role, noun in (("accounts", "account"), ("reps", "rep")):
         old, new = getattr(base, role).index, getattr(edited, role).index

@@ -204,7 +204,8 @@ def load_scenarios(path: str | Path, *, check: bool = True) -> ScenarioFile:
     if base is not None and scenarios and check:
         findings += _unfit(base, scenarios, outlooks, path.name, lines)
     if findings or base is None:
-        raise error_of(findings)
+        # The scenario file's own mistakes first, from top to bottom.
+        raise error_of(sorted(findings, key=lambda f: (f.file != path.name, f.row or 0 if f.file == path.name else 0)))
     return ScenarioFile(path, sha256, base, scenarios, outlooks)
 
 

@@ -50,7 +50,9 @@ def lines_of_keys(text: str) -> dict[tuple[str | int, ...], int]:
                 arrays[table] = arrays.get(table, -1) + 1
                 lines.setdefault(table, number)
                 table = (*table, arrays[table])
-            lines.setdefault(table, number)
+            # A table that has only tables of its own is where the first of them is.
+            for depth in range(1, len(table) + 1):
+                lines.setdefault(table[:depth], number)
         elif key := re.match(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""", line):
             where = (*table, *_dotted(key[1]))
             for depth in range(len(table) + 1, len(where) + 1):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +26,7 @@ from territory_engine.config import Config
 from territory_engine.errors import PlanDirectoryError
 from territory_engine.geography.storage import PAIRS, UNITS, read_units, unit_files, write_units
 from territory_engine.plan import ASSIGNMENT_COLUMNS, CENTRE_ID, Plan
-from territory_engine.problem import PlanningProblem, Source
+from territory_engine.problem import PlanningProblem, ScenarioRecord, Source
 from territory_engine.publishing import check_destination, publishing
 
 if TYPE_CHECKING:
@@ -85,10 +86,8 @@ def write_plan_files(
         record = plan.to_dict()
         record |= {
             "config": problem.config.model_dump(mode="json", exclude_none=True),
-            "inputs": [
-                {"role": s.role, "path": s.path, "sha256": s.sha256, "rows": s.rows, "stored": _stored(s.role, written)}
-                for s in problem.sources
-            ],
+            "inputs": [_input(source, written) for source in problem.sources],
+            **({"scenario": asdict(problem.scenario)} if problem.scenario is not None else {}),
             "data_notices": list(problem.notices),
             "files": {name: _sha256(folder / name) for name in written},
             "engine_version": __version__,
@@ -150,10 +149,13 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
             reps=pd.read_parquet(folder / _STORED["reps"]),
             travel_table=_read_if_stored(folder, record, "travel"),
             background=_read_background(folder, record),
-            sources=tuple(Source(s["role"], s["path"], s["sha256"], s["rows"]) for s in record["inputs"]),
+            sources=tuple(
+                Source(s["role"], s["path"], s["sha256"], s["rows"], s.get("rows_in_file")) for s in record["inputs"]
+            ),
             notices=tuple(record["data_notices"]),
             base_dir=folder / "inputs",
             units=units,
+            scenario=ScenarioRecord(**record["scenario"]) if record.get("scenario") is not None else None,
         )
         if record["status"] == "infeasible":
             return problem, Plan.from_dict(record)
@@ -190,6 +192,13 @@ def intact_record(folder: str | Path) -> dict[str, Any]:
 
 
 _REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
+
+
+def _input(source: Source, written: list[str]) -> dict[str, Any]:
+    told = {"role": source.role, "path": source.path, "sha256": source.sha256, "rows": source.rows}
+    if source.rows_in_file is not None:
+        told["rows_in_file"] = source.rows_in_file
+    return {**told, "stored": _stored(source.role, written)}
 
 
 def _stored(role: str, written: list[str]) -> str | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.grammar import counted
+
 if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
@@ -41,6 +43,12 @@ class Source:
     rows: int
     rows_in_file: int | None = None
 
+    @property
+    def rows_in_words(self) -> str:
+        """How many records, as a reader is told: ``"11 rows (12 in the file)"`` where a scenario edited them."""
+        edited = self.rows_in_file is not None and self.rows_in_file != self.rows
+        return counted(self.rows, "row") + (f" ({self.rows_in_file:,} in the file)" if edited else "")
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -67,7 +75,7 @@ class Origin:
     style: str = "plain"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ScenarioRecord:
     """Which scenario edited the inputs, and how: what a plan directory keeps of it.
 

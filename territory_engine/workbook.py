@@ -13,7 +13,6 @@ import pandas as pd
 import xlsxwriter
 
 from territory_engine import __version__
-from territory_engine.grammar import counted
 from territory_engine.wording import (
     distance_unit,
     measure_label,
@@ -267,7 +266,7 @@ def _notes(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     rows += [("Would resolve it", str(relaxation)) for relaxation in conflict.get("relaxations", ())]
     rows += [("Search", notice) for notice in dict.fromkeys(plan.notices)]
     rows += [("Data", notice) for notice in dict.fromkeys(problem.notices)]
-    rows += [("Input", f"{s.role}: {s.path}, {counted(s.rows, 'row')}, SHA-256 {s.sha256}") for s in problem.sources]
+    rows += [("Input", f"{s.role}: {s.path}, {s.rows_in_words}, SHA-256 {s.sha256}") for s in problem.sources]
     marginal = "Marginal: they hold for a small change of one limit and do not add up over many changes"
     rows.append(("Prices", f"{marginal}. They are what more room would save {price_conditions(problem)}."))
     topics, notes = zip(*rows, strict=True)

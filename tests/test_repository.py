@@ -19,7 +19,7 @@ from typer.main import get_command
 
 import territory_engine
 from territory_engine.app.cli import app
-from territory_engine.config import Config, load_config
+from territory_engine.config import Config, load_config, plan_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -232,8 +232,14 @@ def snippets(document: Path, language: str) -> list[str]:
 )
 def test_every_configuration_in_the_documents_is_valid(snippet: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    needed = "" if "[data]" in snippet else '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
-    path.write_text(needed + snippet, encoding="utf-8")
+    smallest = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
+    if re.search(r"^base = ", snippet, flags=re.MULTILINE):
+        path.write_text(smallest)
+        path = tmp_path / "scenarios.toml"
+        path.write_text(snippet, encoding="utf-8")
+        assert load_config(plan_file(path))
+        return
+    path.write_text(("" if "[data]" in snippet else smallest) + snippet, encoding="utf-8")
     assert load_config(path)
 
 

@@ -26,6 +26,7 @@ from territory_engine.auditing.checks import (
 )
 from territory_engine.auditing.configuration import check_configuration, malformed
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
+from territory_engine.auditing.edited_inputs import check_edited_inputs
 from territory_engine.auditing.proof import check_infeasibility, check_proof
 from territory_engine.auditing.rules import StoredProblem
 from territory_engine.auditing.stored_units import StoredCentres, StoredUnits
@@ -133,8 +134,9 @@ def _audited(folder: Path) -> AuditReport:
     record = _read_json(folder)
     infeasible = record.get("status") == "infeasible"
     stored = _read_problem(folder, record)
-    checks = [_check_files(folder, record, stored), check_configuration(stored, record)]
-    if not all(check.ok for check in checks[1:]):
+    checks = [_check_files(folder, record, stored), *check_edited_inputs(stored, record)]
+    checks.append(check_configuration(stored, record))
+    if not checks[-1].ok:
         return AuditReport(str(folder), tuple(checks))
     if stored.units is not None:
         checks += check_unit_layer(stored, stored.units)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from territory_engine.config import Config, load_config, parse_config
+from territory_engine.config import Config, load_config, parse_config, plan_file
 from territory_engine.errors import ConfigError, Finding
 
 SMALLEST = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
@@ -162,3 +162,25 @@ def test_cells_and_their_resolution_have_a_range(tmp_path: Path) -> None:
     found = findings(tmp_path, SMALLEST + '[contiguity]\ncells = "s2"\nresolution = 16\n')
     assert found["contiguity.resolution"].allowed == "at most 15"
     assert found["contiguity.cells"].value == "s2"
+
+
+def test_scenarios_beside_a_configuration_are_left_to_those_who_read_them(tmp_path: Path) -> None:
+    text = SMALLEST + "[forecast.worst]\nvisits = 0.5\n[scenario.a]\nanything = 1\n"
+    path = written(tmp_path, text)
+    assert load_config(path) == load_config(written(tmp_path, SMALLEST))
+    assert plan_file(path) == path
+    assert "did you mean 'forecast'?" in str(
+        findings(tmp_path, SMALLEST + "[forecasts.worst]\nvisits = 0.5\n")["forecasts"]
+    )
+
+
+def test_a_base_is_the_file_that_holds_the_plan(tmp_path: Path) -> None:
+    written(tmp_path, SMALLEST)
+    path = tmp_path / "scenarios.toml"
+    path.write_text('base = "config.toml"\n[scenario.a]\n')
+    assert plan_file(path) == tmp_path / "config.toml"
+    path.write_text('base = "config.toml"\n[scenarios.a]\n[solve]\nseed = 1\n')
+    with pytest.raises(ConfigError) as caught:
+        plan_file(path)
+    assert [(f.column, f.row) for f in caught.value.findings] == [("scenarios", 2), ("base", 1)]
+    assert caught.value.findings[0].remedy == "did you mean 'scenario'?"
