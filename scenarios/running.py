@@ -50,12 +50,7 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """What the plan directory says about where its plan comes from."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "parents": list(self.parents),
-            "digest": self.digest,
-        }
+        return {"name": self.name, "parents": list(self.parents), "digest": self.digest}
 
     def problem(self, base: PlanningProblem) -> PlanningProblem:
         """Return the problem: the base with this scenario's changes.

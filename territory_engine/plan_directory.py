@@ -56,7 +56,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "'")
 
 
 def write_plan_files(
-    problem: PlanningProblem, plan: Plan, folder: str | Path, *, scenario: dict[str, Any] | None = None
+    problem: PlanningProblem, plan: Plan, folder: str | Path, *, run: dict[str, Any] | None = None
 ) -> None:
     """Write ``assignments.csv``, ``territories.csv``, ``plan.json`` and ``inputs/`` into an existing folder.
 
@@ -69,8 +69,8 @@ def write_plan_files(
     plan : Plan
     folder : path
         Usually the temporary folder that :func:`publishing` yields.
-    scenario : dict, optional
-        Which scenario this is the plan of, for ``plan.json``: ``name``, ``description``, ``parents``, ``digest``.
+    run : dict, optional
+        Which run of a file of scenarios made it, for ``plan.json``: ``name``, ``parents``, ``digest``.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def write_plan_files(
             "files": {name: _sha256(folder / name) for name in written},
             "engine_version": __version__,
         }
-        if scenario is not None:
-            record["scenario"] = scenario
+        if run is not None:
+            record["run"] = run
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "plan.json").write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:

@@ -46,7 +46,7 @@ def write_plan_directory(
     *,
     replace: bool = False,
     on_stage: Callable[[str], None] | None = None,
-    scenario: dict[str, Any] | None = None,
+    run: dict[str, Any] | None = None,
 ) -> Path:
     """Write the plan directory: tables, ``plan.json``, inputs, shapes, map, report and workbook.
 
@@ -63,8 +63,8 @@ def write_plan_directory(
         Whether an existing plan directory may be swapped for the new one.
     on_stage : callable, optional
         Told in words what is being written.
-    scenario : dict, optional
-        Which scenario this is the plan of; goes into ``plan.json``.
+    run : dict, optional
+        Which run of a file of scenarios made it; goes into ``plan.json``.
 
     Returns
     -------
@@ -86,13 +86,13 @@ def write_plan_directory(
             if plan.status == "infeasible":
                 from maps import write_report
 
-                write_plan_files(problem, plan, folder, scenario=scenario)
+                write_plan_files(problem, plan, folder, run=run)
                 write_report(problem, plan, folder / "report.html")
                 seal(folder)
                 return out
             with _writing_workbook(problem, plan, folder / "plan.xlsx"):
                 stage("writing the tables and the inputs")
-                write_plan_files(problem, plan, folder, scenario=scenario)
+                write_plan_files(problem, plan, folder, run=run)
                 stage("drawing the territories")
                 # Imported here: a second of work that the workbook's process need not wait for.
                 from maps import territory_shapes, write_geojson, write_map, write_report
