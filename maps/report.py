@@ -76,6 +76,7 @@ def report_page(problem: PlanningProblem, plan: Plan) -> str:
         "notices": list(dict.fromkeys([*plan.notices, *problem.notices])),
         "foreign_owners": counted(before.unknown_owner, "account belongs", "accounts belong") if before else "",
         "sources": problem.sources,
+        "scenario": problem.scenario,
         "rules": rule_sentences(problem),
         "conflict": plan.conflict or {},
         "kpis": _kpis(problem, plan) if feasible else [],

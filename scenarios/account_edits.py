@@ -12,6 +12,8 @@ from territory_engine.reading.columns import number_text
 from territory_engine.travel import haversine_km
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from scenarios.draft import Draft
@@ -82,8 +84,17 @@ def _grow(draft: Draft, growth: Growth, place: Key) -> None:
 
 def stand_ins(draft: Draft, measure: str) -> list[str]:
     """Return the columns that stand in for a measure in any outlook: what the measure grows by, its forecasts grow by."""
-    named = [outlook.get(measure) for outlook in draft.scenario.edits.outlooks.values()]
+    named = [stand_in_for(draft, outlook, measure) for outlook in draft.scenario.edits.outlooks.values()]
     return list(dict.fromkeys(column for column in named if isinstance(column, str)))
+
+
+def stand_in_for(draft: Draft, outlook: Mapping[str, str | float], measure: str) -> str | float | None:
+    """Return what stands in for a measure in an outlook; None where nothing does. Either may use the planner's own names."""
+    columns = {measure, *draft.columns_named("accounts", measure)}
+    for name, stand_in in outlook.items():
+        if name == measure or columns & set(draft.columns_named("accounts", name)):
+            return stand_in
+    return None
 
 
 def measure_columns(draft: Draft, measure: str) -> list[tuple[str, str]]:

@@ -159,11 +159,7 @@ class Draft:
 
     def columns_named(self, role: str, name: str) -> list[str]:
         """Return the columns that a name stands for: canonical, the planner's own, or both where both are kept."""
-        frame, shown = self.frame(role), self.origin(role).shown
-        partners = {name, *(c for c, own in shown.items() if own == name)}
-        if name in shown and shown[name] not in shown:
-            partners.add(shown[name])
-        return [str(c) for c in frame.columns if c in partners]
+        return columns_named(self.frame(role), self.origin(role), name)
 
     def column_names(self, role: str) -> list[str]:
         """Return the columns' names as the planner knows them."""
@@ -173,14 +169,9 @@ class Draft:
 
     def numbers(self, role: str, column: str) -> NDArray[np.float64] | None:
         """Return a column as numbers, read as its file writes them; None and findings where a cell is none."""
-        frame, origin = self.frame(role), self.origin(role)
-        if pd.api.types.is_numeric_dtype(frame[column].dtype):
-            return frame[column].to_numpy(np.float64)
-        sheet = Sheet(origin.file, frame.reset_index(drop=True), self._rows(role), origin.shown, origin.decimal_comma)
-        sheet.style = origin.style  # type: ignore[assignment]  # an origin keeps the same words as text
-        values = sheet.numbers(column, blank="fill the cell; write 0 where there is nothing")
-        self.findings += sheet.findings
-        return None if sheet.findings else values
+        values, findings = read_numbers_of(self.frame(role), column, self.origin(role), self._rows(role))
+        self.findings += findings
+        return None if findings else values
 
     def _rows(self, role: str) -> NDArray[np.int64]:
         frame, origin = self.frame(role), self.origin(role)
@@ -233,6 +224,35 @@ class Draft:
             self.flag(place, f"has no place: the {noun}'s is not known", name, remedy="give a place in numbers")
             return None
         return found[0], found[1]
+
+
+def columns_named(frame: pd.DataFrame, origin: Origin, name: str) -> list[str]:
+    """Return the columns of a frame that a name stands for: canonical, the planner's own, or both where both are kept."""
+    partners = {name, *(c for c, own in origin.shown.items() if own == name)}
+    if name in origin.shown and origin.shown[name] not in origin.shown:
+        partners.add(origin.shown[name])
+    return [str(c) for c in frame.columns if c in partners]
+
+
+def read_numbers_of(
+    frame: pd.DataFrame, column: str, origin: Origin, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], list[Finding]]:
+    """Return a column as numbers, read as its file writes them, and a finding for each cell that is none.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    column : str
+    origin : Origin
+    rows : ndarray of int64, shape (n_records,)
+        What findings say where each record stands.
+    """
+    if pd.api.types.is_numeric_dtype(frame[column].dtype):
+        return frame[column].to_numpy(np.float64), []
+    sheet = Sheet(origin.file, frame.reset_index(drop=True), rows, origin.shown, origin.decimal_comma)
+    sheet.style = origin.style  # type: ignore[assignment]  # an origin keeps the same words as text
+    values = sheet.numbers(column, blank="fill the cell; write 0 where there is nothing")
+    return values, sheet.findings
 
 
 def dotted(place: tuple[str | int, ...]) -> str:

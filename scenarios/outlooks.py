@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from scenarios.account_edits import measure_columns
-from scenarios.draft import Draft
+from scenarios.account_edits import measure_columns, stand_in_for
+from scenarios.draft import Draft, columns_named, read_numbers_of
 from scenarios.scenario_model import REALISTIC
 from territory_engine.config_findings import line_of
-from territory_engine.errors import Finding
+from territory_engine.errors import Finding, InputError
 from territory_engine.grammar import counted, listed
+from territory_engine.problem import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
 _LIMIT_TOLERANCE = 1e-9
 
 
-def outlook_findings(
+def with_numbers(
     problem: PlanningProblem,
     outlooks: Mapping[str, Mapping[str, str | float]],
     file: str,
     lines: Mapping[tuple[str | int, ...], int],
-) -> list[Finding]:
-    """Return what is wrong with outlooks: measures and columns that the data do not have.
+) -> tuple[PlanningProblem, list[Finding]]:
+    """Return the problem with the measures of outlooks, and the columns that stand in for them, read as numbers.
 
     Parameters
     ----------
@@ -41,30 +43,56 @@ def outlook_findings(
     outlooks : mapping
         Measure → column or factor that stands in for it, by outlook.
     file : str
+        Where the outlooks stand.
     lines : mapping
         The file's lines, by key.
+
+    Returns
+    -------
+    problem : PlanningProblem
+    findings : list of Finding
+        Measures and columns that the data do not have, and cells that are no numbers.
     """
-    columns = [str(c) for c in problem.accounts.columns]
-    columns += [str(c) for c in (problem.travel_table.columns if problem.travel_table is not None else ())]
-    own = [name for origin in problem.origins.values() for name in origin.shown.values()]
-    known = set(columns) | set(own)
-    findings = []
+    findings: list[Finding] = []
+    frames = {"accounts": problem.accounts}
+    if problem.travel_table is not None:
+        frames["travel"] = problem.travel_table
+    read: dict[str, dict[str, NDArray[np.float64]]] = {role: {} for role in frames}
     for outlook, stand_ins in outlooks.items():
         for measure, stand_in in stand_ins.items():
             place = ("forecast", outlook, measure)
-            for name, what in ((measure, "is not a measure: the data have no such column"),
-                               (stand_in, "is not a column that could stand in for the measure")):  # fmt: skip
-                if not isinstance(name, str) or name in known:
-                    continue
-                near = difflib.get_close_matches(name, sorted(known), n=1)
-                remedy = f"did you mean {near[0]!r}?" if near else None
-                if measure == "count":
-                    remedy = "give outlooks of measures; the number of accounts is known"
-                findings.append(
-                    Finding(what, file, line_of(lines, place), ".".join(place), name, ", ".join(columns[:40]), remedy)
-                )
-                break
-    return findings
+            for name in dict.fromkeys(str(n) for n in (measure, stand_in) if isinstance(n, str)):
+                found = 0
+                for role, frame in frames.items():
+                    origin = _origin(problem, role)
+                    for column in columns_named(frame, origin, name):
+                        found += 1
+                        if column not in read[role]:
+                            rows = origin.rows if len(origin.rows) == len(frame) else np.arange(len(frame)) + 2
+                            read[role][column], wrong = read_numbers_of(frame, column, origin, rows)
+                            findings += wrong
+                if not found:
+                    findings.append(_absent(name, measure, frames, line_of(lines, place), place, file))
+    changed = {role: frame.assign(**read[role]) for role, frame in frames.items()}
+    return replace(problem, accounts=changed["accounts"], travel_table=changed.get("travel")), findings
+
+
+def _absent(
+    name: str, measure: str, frames: Mapping[str, pd.DataFrame], row: int | None, place: tuple[str, ...], file: str
+) -> Finding:
+    known = [str(column) for frame in frames.values() for column in frame.columns]
+    near = difflib.get_close_matches(name, known, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else None
+    if name == "count":
+        remedy = "give outlooks of measures; the number of accounts is known"
+    what = (
+        "is not a measure: the data have no such column" if name == measure else "is not a column that could stand in"
+    )
+    return Finding(what, file, row, ".".join(place), name, ", ".join(known[:40]), remedy)
+
+
+def _origin(problem: PlanningProblem, role: str) -> Origin:
+    return problem.origins.get(role) or Origin(role, np.zeros(0, np.int64))
 
 
 # Planning with outlooks ---------------------------------------------------------------------------------------------
@@ -97,8 +125,8 @@ def plan_against_all(draft: Draft, planned_with: str | None) -> None:
         for rule in draft.config.balance:
             if (rule.tolerance, rule.min, rule.max) == (None, None, None) or rule.measure == "count":
                 continue
-            stand_in = stand_ins.get(rule.measure, 1.0)
-            name = _measure_under(draft, rule, outlook, stand_in)
+            stand_in = stand_in_for(draft, stand_ins, rule.measure)
+            name = _measure_under(draft, rule, outlook, 1.0 if stand_in is None else stand_in)
             if name is None:
                 continue
             rules.append(rule.model_copy(update={"measure": name, "target_weight": None, **_share_only(rule)}))
@@ -127,7 +155,8 @@ def _measure_under(draft: Draft, rule: Balance, outlook: str, stand_in: str | fl
         frame = draft.frame(role)
         replaced = own_values(column) in frame.columns
         alike = not isinstance(stand_in, str) and (stand_in == 1.0 or (rule.min is None and rule.max is None))
-        if alike and not replaced:
+        # Where an outlook is planned with, the realistic values have a limit of their own, which factors hold under.
+        if alike and not (replaced and outlook == REALISTIC):
             return None
         realistic = draft.numbers(role, own_values(column) if replaced else column)
         values = realistic if outlook == REALISTIC else _stood_in(draft, role, realistic, stand_in)
@@ -135,6 +164,11 @@ def _measure_under(draft: Draft, rule: Balance, outlook: str, stand_in: str | fl
             return None
         _assign(draft, role, {name: values})
     return name
+
+
+def _unreplaced(frame: pd.DataFrame, column: str) -> str:
+    """Return the column that has another's own values, whether or not an outlook's have taken their place."""
+    return own_values(column) if own_values(column) in frame.columns else column
 
 
 def own_values(column: str) -> str:
@@ -147,8 +181,9 @@ def _stood_in(
 ) -> NDArray[np.float64] | None:
     if not isinstance(stand_in, str):
         return None if values is None else values * stand_in
-    columns = draft.columns_named(role, stand_in) if role == "accounts" else [stand_in]
-    return draft.numbers(role, columns[0]) if columns and columns[0] in draft.frame(role).columns else values
+    frame = draft.frame(role)
+    named = columns_named(frame, draft.origin(role), stand_in)
+    return draft.numbers(role, _unreplaced(frame, named[0])) if named else values
 
 
 def _assign(draft: Draft, role: str, columns: Mapping[str, NDArray[np.float64]]) -> None:
@@ -187,10 +222,8 @@ def score_under_outlooks(
     InputError
         An outlook names a column that the problem does not have.
     """
-    findings = outlook_findings(problem, outlooks, "outlooks", {})
+    problem, findings = with_numbers(problem, outlooks, "outlooks", {})
     if findings:
-        from territory_engine.errors import InputError
-
         raise InputError(findings)
     rows = {}
     for name, stand_ins in {REALISTIC: {}, **outlooks}.items():
@@ -202,21 +235,16 @@ def score_under_outlooks(
 
 def _under(problem: PlanningProblem, stand_ins: Mapping[str, str | float]) -> PlanningProblem:
     """Return the problem with an outlook's values, and without the measures that only other outlooks have."""
-    from dataclasses import replace
 
-    def changed(frame: pd.DataFrame) -> pd.DataFrame:
-        columns: dict[str, Any] = {}
-        for column in map(str, frame.columns):
-            if own_values(column) in frame.columns:
-                columns[column] = frame[own_values(column)]
+    def changed(frame: pd.DataFrame, role: str) -> pd.DataFrame:
+        origin = _origin(problem, role)
+        columns: dict[str, Any] = {c: frame[own_values(c)] for c in map(str, frame.columns) if own_values(c) in frame}
         for measure, stand_in in stand_ins.items():
-            if measure not in frame.columns:
-                continue
-            if isinstance(stand_in, str):
-                if stand_in in frame.columns:
-                    columns[measure] = pd.to_numeric(frame[stand_in], errors="coerce").astype(np.float64)
-            else:
-                columns[measure] = columns.get(measure, frame[measure]).astype(np.float64) * stand_in
+            for column in columns_named(frame, origin, measure):
+                if not isinstance(stand_in, str):
+                    columns[column] = columns.get(column, frame[column]) * stand_in
+                elif named := columns_named(frame, origin, stand_in):
+                    columns[column] = frame[_unreplaced(frame, named[0])]
         return frame.assign(**columns)
 
     measures = problem.measures
@@ -226,8 +254,8 @@ def _under(problem: PlanningProblem, stand_ins: Mapping[str, str | float]) -> Pl
     return replace(
         problem,
         config=config,
-        accounts=changed(problem.accounts),
-        travel_table=None if table is None else changed(table),
+        accounts=changed(problem.accounts, "accounts"),
+        travel_table=None if table is None else changed(table, "travel"),
     )
 
 

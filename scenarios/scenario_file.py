@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from scenarios.inheritance import ancestors_first, loops
+from scenarios.outlooks import with_numbers
+from scenarios.scenario_edits import apply_scenario
 from scenarios.scenario_model import REALISTIC, OutlookTable, ScenarioTable, frozen
 from territory_engine import __version__
 from territory_engine.config import read_toml
@@ -201,8 +203,9 @@ def load_scenarios(path: str | Path, *, check: bool = True) -> ScenarioFile:
     except InputError as error:
         findings += error.findings
     scenarios = _scenarios(tables, outlooks, path.name, sha256, lines, findings)
-    if base is not None and scenarios and check:
-        findings += _unfit(base, scenarios, outlooks, path.name, lines)
+    if base is not None:
+        base, wrong = with_numbers(base, outlooks, path.name, lines)
+        findings += wrong or (_unfit(base, scenarios) if check else [])
     if findings or base is None:
         # The scenario file's own mistakes first, from top to bottom.
         raise error_of(sorted(findings, key=lambda f: (f.file != path.name, f.row or 0 if f.file == path.name else 0)))
@@ -339,20 +342,9 @@ def _unknown(
     return Finding(f"is not {what}", file, line_of(lines, place), ".".join(place), value, ", ".join(known), remedy)
 
 
-def _unfit(
-    base: PlanningProblem,
-    scenarios: Sequence[Scenario],
-    outlooks: Mapping[str, Mapping[str, str | float]],
-    file: str,
-    lines: Mapping[tuple[str | int, ...], int],
-) -> list[Finding]:
-    """Return what is wrong with outlooks and scenarios, once the base's data are known; each thing once."""
-    from scenarios.outlooks import outlook_findings
-    from scenarios.scenario_edits import apply_scenario
-
-    findings = outlook_findings(base, outlooks, file, lines)
-    if findings:
-        return findings
+def _unfit(base: PlanningProblem, scenarios: Sequence[Scenario]) -> list[Finding]:
+    """Return what is wrong with scenarios once the base's data are known; each thing once."""
+    findings: list[Finding] = []
     for scenario in scenarios:
         try:
             apply_scenario(base, scenario)

@@ -98,11 +98,29 @@ def test_absolute_limits_are_repeated_under_factors_and_soft_targets_are_not(sce
 def test_a_robust_plan_of_an_outlook_holds_in_the_realistic_one_too(scenario_file):
     problem = applied(scenario_file(f'{FORECAST}[scenario.a]\nforecast = "worst"\nrobust = true\n'))
     assert [b.measure for b in problem.config.balance] == [
-        "visits", "revenue", "visits@realistic", "revenue@realistic", "visits@best", "revenue@best",
+        "visits", "revenue", "visits@realistic", "revenue@realistic",
     ]  # fmt: skip
     assert problem.accounts["revenue@realistic"].sum() == 1200
+    # The best outlook is a factor of the realistic one, whose limit is there.
+    assert "revenue@best" not in problem.accounts
+    capped = scenario_file(
+        f'{FORECAST}[scenario.a]\nforecast = "worst"\nrobust = true\n[scenario.a.balance.revenue]\nmax = 700\n'
+    )
+    problem = applied(capped)
+    assert [b.measure for b in problem.config.balance][2:] == ["visits@realistic", "revenue@realistic", "revenue@best"]
     assert problem.accounts["revenue@best"].sum() == pytest.approx(1440)
-    assert problem.accounts["visits@best"].sum() == 18
+
+
+def test_a_column_that_stands_in_for_two_measures_is_its_own_for_both(scenario_file):
+    path = scenario_file('[forecast.swap]\nrevenue = "visits"\nvisits = "revenue"\n[scenario.a]\nforecast = "swap"\n')
+    file = load_scenarios(path)
+    problem = apply_scenario(file.base_problem, file["a"])
+    assert problem.accounts["visits"].equals(file.base_problem.accounts["revenue"])
+    assert problem.accounts["revenue"].equals(file.base_problem.accounts["visits"])
+    plan = solve(file.base_problem)
+    assert score_under_outlooks(problem, plan, file.outlooks).equals(
+        score_under_outlooks(file.base_problem, plan, file.outlooks)
+    )
 
 
 def test_robust_without_outlooks_adds_nothing_and_says_so(scenario_file):
@@ -188,3 +206,45 @@ def test_loads_that_depend_on_the_rep_have_outlooks_too(tmp_path):
     out.mkdir()
     write_plan_files(problem, plan, out)
     assert audit(out).passed, audit(out).summary()
+
+
+def test_outlooks_are_read_as_the_file_writes_numbers_and_known_by_the_planners_names(tmp_path):
+    (tmp_path / "accounts.csv").write_text(
+        "account_id;x;y;Umsatz;Vorjahr\n" + "".join(f"{i};{i};0;{i + 1}.000,5;{9 - i}.000,25\n" for i in range(6))
+    )
+    (tmp_path / "reps.csv").write_text("rep_id;x;y\nA;0;0\nB;5;0\n")
+    (tmp_path / "config.toml").write_text("""
+[data]
+accounts = "accounts.csv"
+reps = "reps.csv"
+[data.columns.accounts]
+revenue = "Umsatz"
+before = "Vorjahr"
+[travel]
+metric = "euclidean"
+[[balance]]
+measure = "Umsatz"
+tolerance = 0.5
+""")
+    path = tmp_path / "s.toml"
+    path.write_text("""
+base = "config.toml"
+[forecast.old]
+revenue = "Vorjahr"
+[scenario.a]
+robust = true
+growth = { measure = "revenue", factor = 2 }
+[scenario.b]
+forecast = "old"
+""")
+    file = load_scenarios(path)
+    problem = apply_scenario(file.base_problem, file["a"])
+    assert problem.accounts["Umsatz@old"].tolist() == [2 * (9 - i) * 1000 + 0.5 for i in range(6)]
+    plan = solve(problem)
+    scores = score_under_outlooks(problem, plan, file.outlooks)
+    assert scores["limits_broken"].tolist() == [0, 0]
+    low = problem.accounts["Umsatz@old"].groupby(plan.assignments["rep_id"]).sum()
+    assert scores.at["old", "Umsatz_max_deviation"] == pytest.approx(np.abs(low / low.mean() - 1).max())
+    planned = apply_scenario(file.base_problem, file["b"])
+    assert planned.accounts["Umsatz"].tolist() == [(9 - i) * 1000 + 0.25 for i in range(6)]
+    assert planned.accounts["Umsatz@realistic"].tolist() == [(i + 1) * 1000 + 0.5 for i in range(6)]
