@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 760
 _LABEL_STEP = 15
+_LETTER = 7.6  # the width of a bold letter, more or less
 
 
 @dataclass(frozen=True)
@@ -80,36 +81,43 @@ def trade_off_chart(points: Sequence[TradeOff], *, title: str, moves_label: str)
         )
     parts.append(f'<text x="{(left + _WIDTH - right) / 2:.1f}" y="{height - 8}" text-anchor="middle">travel</text>')
     parts.append(f'<text x="{left - 44}" y="14">{escape(moves_label)}</text>')
-    places = _label_places([y(p.moves) for p in points], [x(p.travel) for p in points])
-    for p, label_y in zip(points, places, strict=True):
+    discs = []
+    for p in points:
         radius = 5 + 9 * math.sqrt(p.balance / largest) if math.isfinite(p.balance) else 7
+        discs.append((x(p.travel), y(p.moves), radius))
+    labels = [p.name if len(p.name) <= 22 else p.name[:21] + "…" for p in points]
+    for p, (cx, cy, radius) in zip(points, discs, strict=True):
         told = f"{p.name}: travel {percent(p.travel, signed=True)}, {number(p.moves)} accounts move"
         if math.isfinite(p.balance):
             told += f", at most {percent(p.balance)} off its share"
         parts.append(
-            f'<circle class="point" cx="{x(p.travel):.1f}" cy="{y(p.moves):.1f}" r="{radius:.1f}"><title>{escape(told)}</title></circle>'
+            f'<circle class="point" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"><title>{escape(told)}</title></circle>'
         )
-        label = p.name if len(p.name) <= 22 else p.name[:21] + "…"
-        at = x(p.travel) + radius + 5
-        if abs(label_y - y(p.moves)) > 4:
-            parts.append(
-                f'<line class="leader" x1="{x(p.travel):.1f}" y1="{y(p.moves):.1f}" x2="{at:.1f}" y2="{label_y:.1f}"/>'
-            )
-        parts.append(f'<text class="name" x="{at:.1f}" y="{label_y + 4:.1f}">{escape(label)}</text>')
+    for label, (at, base, anchor) in zip(labels, _label_places(labels, discs), strict=True):
+        parts.append(f'<text class="name" x="{at:.1f}" y="{base:.1f}" text-anchor="{anchor}">{escape(label)}</text>')
     return _svg("".join(parts), height, title)
 
 
-def _label_places(ys: Sequence[float], xs: Sequence[float]) -> list[float]:
-    """Return heights for labels beside points, moved apart where they would cover each other."""
-    order = sorted(range(len(ys)), key=lambda i: ys[i])
-    placed: dict[int, float] = {}
-    for i in order:
-        near = [placed[j] for j in placed if abs(xs[i] - xs[j]) < 160]
-        place = ys[i]
-        while any(abs(place - other) < _LABEL_STEP for other in near):
-            place += 1.0
-        placed[i] = place
-    return [placed[i] for i in range(len(ys))]
+def _label_places(labels: Sequence[str], discs: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, str]]:
+    """Return x, baseline and anchor of every label: beside its disc, above or below, where it covers no disc and no label."""
+    taken = [(cx - r, cy - r, cx + r, cy + r) for cx, cy, r in discs]
+    places = []
+    for k, (label, (cx, cy, r)) in enumerate(zip(labels, discs, strict=True)):
+        width = _LETTER * len(label)
+        choices = []
+        for lower in (0.0, _LABEL_STEP, -_LABEL_STEP, 2 * _LABEL_STEP, -2 * _LABEL_STEP):
+            choices.append((cx + r + 5, cy + 4 + lower, "start", cx + r + 5))
+            choices.append((cx - r - 5, cy + 4 + lower, "end", cx - r - 5 - width))
+        boxes = [(left, base - 11, left + width, base + 3) for _, base, _, left in choices]
+        others = [box for j, box in enumerate(taken) if j != k]
+        free = next((i for i, box in enumerate(boxes) if box[0] > 0 and not any(_overlap(box, o) for o in others)), 0)
+        taken.append(boxes[free])
+        places.append(choices[free][:3])
+    return places
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 @dataclass(frozen=True)
