@@ -135,7 +135,9 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
     """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
     options = problem.config.solve
     left_s = max(options.time_limit_s - result.seconds, options.time_limit_s / 3)
-    fewest = fewest_moves(model.problem, time_limit_s=left_s, seed=options.seed, should_stop=should_stop)
+    fewest = fewest_moves(
+        model.problem, time_limit_s=left_s, rounds=options.rounds, seed=options.seed, should_stop=should_stop
+    )
     if fewest.status == "infeasible":
         # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
         freely = with_max_moved(problem, None)
