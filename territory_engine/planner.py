@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -136,19 +135,14 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
     """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
     options = problem.config.solve
     left_s = max(options.time_limit_s - result.seconds, options.time_limit_s / 3)
-    fewest = fewest_moves(model.problem, time_limit_s=left_s, seed=options.seed, should_stop=should_stop)
+    fewest = fewest_moves(
+        model.problem, time_limit_s=left_s, rounds=options.rounds, seed=options.seed, should_stop=should_stop
+    )
     if fewest.status == "infeasible":
         # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
         freely = with_max_moved(problem, None)
         unlimited = build_model(freely)
-        plan = infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
-        notice = (
-            "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
-            " planning again will say"
-        )
-        return (
-            replace(plan, notices=(*plan.notices, notice)) if plan.conflict and plan.conflict["relaxations"] else plan
-        )
+        return infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
     return infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
 
 
@@ -178,5 +172,23 @@ def infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult,
         solve_seconds=result.seconds,
         seed=problem.config.solve.seed,
         conflict=conflict.record,
+        notices=_on_relaxations(problem, conflict),
         disruption=None if model.problem.limit is None else {"price": conflict.prices.moved},
     )
+
+
+def _on_relaxations(problem: PlanningProblem, conflict: Conflict) -> tuple[str, ...]:
+    """Return what the planner should know of changes that would make a plan possible, where something may change hands."""
+    rule, notices = problem.config.disruption, []
+    if rule is None or not conflict.record["relaxations"]:
+        return ()
+    if rule.max_moved is not None and "least_moved" not in conflict.record:
+        notices.append(
+            "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
+            " planning again will say"
+        )
+    if rule.locked_until is not None and conflict.record.get("unlock"):
+        notices.append(
+            f"An account that is locked until a date is unlocked by clearing its {rule.locked_until!r}, or by a later as_of"
+        )
+    return tuple(notices)

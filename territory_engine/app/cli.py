@@ -180,6 +180,7 @@ def _infeasible_text(found: Plan, out: Path) -> str:
         lines += ["What would make a plan possible, cheapest first:", *(f"  {text}" for text in relaxations)]
     else:
         lines.append("No relaxation of a single rule was found that makes a plan possible.")
+    lines += [f"Note: {notice}." for notice in found.notices]
     return "\n".join([*lines, f"The proof is in {out / 'plan.json'}."])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,20 @@ def test_a_limit_that_today_breaks_often_is_not_told_a_hundred_times(tmp_path: P
     assert rules(plan)[9] == "and 7 more limits are broken today"
     assert len(rules(plan)) == 11
     assert relaxations(plan) == ["raise max_moved in [disruption] to 0.9334: no plan moves less"]
+
+
+def test_a_lock_until_a_date_that_has_to_go_says_how(tmp_path: Path) -> None:
+    dated = {"locked_until": "until", "as_of": date(2026, 7, 1)}
+    planning = problem(
+        THREE,
+        1.0,
+        {"until": ["2026-12-31"] * 6 + [""] * 6},
+        balance=[{"measure": "count", "tolerance": 0.1}],
+        disruption=dated,
+    )
+    plan = planned(planning, tmp_path)
+    assert rules(plan)[0].startswith("6 accounts are locked to R01")
+    assert plan.conflict is not None
+    assert plan.conflict["unlock"]
+    assert "unlocked by clearing its 'until', or by a later as_of" in plan.notices[-1]
+    assert f"Note: {plan.notices[-1]}." in plan.summary()
