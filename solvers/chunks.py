@@ -11,7 +11,13 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 CHUNKS = 16
 
@@ -44,6 +50,26 @@ def limited_threads(limit: Callable[[], int]) -> Iterator[None]:
         yield
     finally:
         _limits.remove(limit)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Let linear algebra inside a function use one thread.
+
+    Its sums add up in another order with another number of threads, and an answer must not depend on that; and on vectors
+    as short as ours more threads only wait for one another.
+    """
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _libraries().limit(limits=1, user_api="blas"):
+            return function(*args, **kwargs)
+
+    return limited
 
 
 @cache

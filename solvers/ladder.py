@@ -19,6 +19,7 @@ import numpy as np
 
 from solvers.bounds import Prices, centred, cheapest, priced_bound
 from solvers.candidates import Candidates, from_pairs, from_table, gather
+from solvers.chunks import one_blas_thread
 from solvers.disruption import DisruptedCosts
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.infeasibility import is_certificate, prove_infeasible
@@ -44,6 +45,7 @@ OPTIMAL_GAP = 1e-6
 """A gap this small is called optimal."""
 
 
+@one_blas_thread
 def solve(
     problem: AssignmentProblem,
     *,

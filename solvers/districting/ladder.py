@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from solvers.bounds import Prices, priced_bound
+from solvers.chunks import one_blas_thread
 from solvers.districting.at_centres import assignment_problem
 from solvers.districting.bound.centre_bound import centre_bound
 from solvers.districting.bound.multipliers import ascend
@@ -74,6 +75,7 @@ BOUND_SHARE, MOST_BOUND_S = 0.25, 60.0
 """At most this share of the time, and so many seconds, go into the bound before an answer is looked for."""
 
 
+@one_blas_thread
 def design(
     problem: DistrictingProblem,
     *,
