@@ -15,12 +15,15 @@ from territory_engine.config import Disruption
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
 from territory_engine.reading.editing import check_again
+from territory_engine.reading.validation import DATED_LOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from scenarios.history import ParentPlan
-    from territory_engine.problem import PlanningProblem
+    from territory_engine.problem import PlanningProblem, ScenarioRecord
 
 CURRENT = "current_rep"
 """The accounts column that a plan's alignment is put into where the configuration names none."""
@@ -57,12 +60,26 @@ def start_from_plan(problem: PlanningProblem, parent: ParentPlan) -> PlanningPro
         name += "_"
     changed = Disruption(current=name) if rule is None else rule
     config = problem.config.model_copy(update={"disruption": changed})
-    started = check_again(problem, config=config, accounts=problem.accounts.assign(**{name: owners}))
+    accounts = _without_dated_locks(problem).assign(**{name: owners})
+    started = check_again(problem, config=config, accounts=accounts)
     missing = int((owners == "").sum())
-    notices = list(dict.fromkeys((*problem.notices, *started.notices)))
+    # What was said of the owners in the column, and of their dates, is said anew of the plan's.
+    said_again = frozenset(check_again(problem).notices)
+    notices = [notice for notice in problem.notices if notice not in said_again]
+    notices += [notice for notice in started.notices if notice not in notices]
     if missing:
         notices.append(f"{counted(missing, 'account is', 'accounts are')} not in {parent.path}, and nobody's today.")
     return replace(started, notices=tuple(notices), scenario=problem.scenario)
+
+
+def _without_dated_locks(problem: PlanningProblem) -> pd.DataFrame:
+    """Return the accounts without the locks that hold until a date, which keep accounts with the owners of the column."""
+    rule, locks, accounts = problem.config.disruption, problem.config.locks, problem.accounts
+    if rule is None or rule.locked_until is None or rule.as_of is None or locks is None or locks.column != DATED_LOCKS:
+        return accounts
+    dated = accounts[rule.locked_until].astype(str) > rule.as_of.isoformat()
+    kept = dated & accounts[rule.current].astype(str).isin(problem.reps.index)
+    return accounts.assign(**{DATED_LOCKS: accounts[DATED_LOCKS].astype(str).where(~kept, "")})
 
 
 def measured_in(problem: PlanningProblem, measure: str) -> PlanningProblem:
@@ -90,6 +107,7 @@ def without_reps(problem: PlanningProblem, rep_ids: Sequence[str]) -> PlanningPr
     InputError
         A rep is unknown, or nobody is left. Every one is listed.
     """
+    rep_ids = list(dict.fromkeys(rep_ids))
     known = [str(rep) for rep in problem.reps.index]
     findings = []
     for rep in rep_ids:
@@ -103,10 +121,27 @@ def without_reps(problem: PlanningProblem, rep_ids: Sequence[str]) -> PlanningPr
             findings.append(Finding("no such rep", column="--without", value=rep, allowed=shown, remedy=remedy))
     if findings:
         raise InputError(findings)
-    table = ScenarioTable.model_validate({"remove_reps": tuple(dict.fromkeys(rep_ids))})
+    table = ScenarioTable.model_validate({"remove_reps": tuple(rep_ids)})
     name = "without_" + "_".join("".join(c if c.isalnum() else "-" for c in rep) for rep in rep_ids[:5])
     described = f"without {', '.join(rep_ids)}"
     edits = ScenarioEdits((EditStep(name, table),))
-    if problem.scenario is not None:
-        name, described = f"{problem.scenario.name}_{name}", f"{problem.scenario.name}, {described}"
-    return apply_scenario(problem, Scenario(name[:100], described, (), edits, file="command line"))
+    before = problem.scenario
+    if before is not None:
+        name, described = f"{before.name}_{name}", f"{before.name}, {described}"
+    left = apply_scenario(problem, Scenario(name[:100], described, (), edits, file="command line"))
+    if before is None or left.scenario is None:
+        return left
+    return replace(left, scenario=_one_after_the_other(before, left.scenario))
+
+
+def _one_after_the_other(first: ScenarioRecord, then: ScenarioRecord) -> ScenarioRecord:
+    """Return the record of both edits, compared with the files as read."""
+    steps = [*first.edits.get("steps", []), *then.edits.get("steps", [])]
+    removed, added = {}, {}
+    for role in ("accounts", "reps"):
+        new, gone = first.added.get(role, []), then.removed.get(role, [])
+        removed[role] = [*first.removed.get(role, []), *(i for i in gone if i not in new)]
+        added[role] = [*(i for i in new if i not in gone), *then.added.get(role, [])]
+    return replace(
+        then, file=first.file, sha256=first.sha256, edits={**first.edits, "steps": steps}, removed=removed, added=added
+    )

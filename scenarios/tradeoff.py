@@ -33,24 +33,28 @@ def trade_off_table(rebalancing: Rebalancing) -> pd.DataFrame:
     Returns
     -------
     DataFrame, index ``point``
-        ``max_moved`` (fraction; NaN without a limit), ``moved_fraction``, ``moved_<measure>``, ``accounts_moved``,
-        ``accounts_assigned``, ``objective``, ``travel``, ``lower_bound``, ``gap``, ``max_deviation_<measure>`` for every
+        ``max_moved`` (fraction; NaN without a limit), ``moved_fraction``, ``counted_fraction`` (where accounts are
+        protected: with what those count more), ``moved_<measure>``, ``accounts_moved``, ``accounts_assigned``, ``objective``, ``travel``, ``lower_bound``, ``gap``, ``max_deviation_<measure>`` for every
         balanced measure, ``marginal_price`` (objective units that one more unit of the measure saves), ``saved_per_percent``
-        (that for one more percent of the measure), ``pareto`` (``"proved"``, ``"found"`` or ``"dominated"``), ``knee``
-        (bool), ``status``.
+        (that for one more percent of the measure), ``status``, ``pareto`` (``"proved"``: no plan within its limit has a
+        lower objective; ``"found"``: none that was found; ``"dominated"``: another point is at least as good in both),
+        ``knee`` (bool).
     """
     today = current_alignment(rebalancing.problem)
     assert today is not None
-    rows = []
+    protected = bool(np.any(today.amount != today.value))
+    rows, counted = [], []
     for number, (problem, plan) in enumerate(rebalancing.points, start=1):
         told = plan.disruption or {}
         rule = problem.config.disruption
         price = float(told.get("price") or 0.0)
+        counted.append(told["counted"] / today.total)
         rows.append(
             {
                 "point": point_name(number),
                 "max_moved": np.nan if rule is None or rule.max_moved is None else rule.max_moved,
                 "moved_fraction": told["moved_fraction"],
+                **({"counted_fraction": counted[-1]} if protected else {}),
                 **({} if today.measure == "count" else {f"moved_{today.measure}": told["moved"]}),
                 "accounts_moved": told["accounts_moved"],
                 "accounts_assigned": told["accounts_assigned"],
@@ -65,7 +69,8 @@ def trade_off_table(rebalancing: Rebalancing) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows).set_index("point")
-    moved, objective = table["moved_fraction"].to_numpy(np.float64), table["objective"].to_numpy(np.float64)
+    # What the limits are on: where accounts are protected, more of the measure may be less of that.
+    moved, objective = np.array(counted, np.float64), table["objective"].to_numpy(np.float64)
     dominated = dominated_points(moved, objective)
     proved = (table["status"] == "optimal").to_numpy(np.bool_)
     table["pareto"] = np.where(dominated, "dominated", np.where(proved, "proved", "found"))

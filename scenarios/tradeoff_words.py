@@ -42,10 +42,22 @@ def fewest_sentence(rebalancing: Rebalancing) -> str:
             f" ({number(told['moved'])}, {counted(moved, 'account')})"
         )
     )
+    least = percent(fewest.proved / fewest.total)
+    if _protects(rebalancing):
+        # The proof is about what counts: less of the measure might do, if it were that of protected accounts.
+        counted_as = f"{percent(fewest.found / fewest.total)} with what protected accounts count more"
+        less = "less" if fewest.minimal else f"less than {least}"
+        return (
+            f"{what[0].upper()}{what[1:]} must change hands{apart}: {counted_as}; it is proved that {less} will not do."
+        )
     if fewest.minimal:
         return f"At least {what} must change hands{apart}; it is proved that less will not do."
-    least = percent(fewest.proved / fewest.total)
     return f"{what[0].upper()}{what[1:]} must change hands{apart}, as far as found; it is proved that less than {least} will not do."
+
+
+def _protects(rebalancing: Rebalancing) -> bool:
+    today = current_alignment(rebalancing.problem)
+    return today is not None and bool((today.amount != today.value).any())
 
 
 def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:

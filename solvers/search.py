@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from solvers.bounds import priced_bound, whole_target_gain
+from solvers.chunks import threads
 from solvers.deviation import Targets
 from solvers.linear import limit_scale, moved_scale
 from solvers.moves import descend, relay
@@ -205,7 +206,7 @@ class Search:
         self._say("improving")
         if stop.glances:
             self.glance(stop)
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=min(2, threads())) as pool:
             while True:
                 reason = stop.now(self)
                 if reason is None and self.proved_infeasible:

@@ -96,7 +96,8 @@ def trade_off(
     most : float
         No point moves more, unless every plan does.
     to_limit : callable
-        Makes a limit of an amount: no less than it, and a number that a planner can write down.
+        Makes a limit between the ends of an amount: no less than it, and a number that a planner can write down; inf
+        where there is none, and then nothing is limited.
     time_limit_s : float
         For one point; what a point leaves goes to the next ones.
     gap, rounds, seed, should_stop
@@ -108,7 +109,8 @@ def trade_off(
     began = time.perf_counter()
     free = problem.within(np.inf)
     tell = on_point or (lambda words, number, of: None)
-    tell("finding the fewest moves", 0, n_points)
+    count = n_points if limits is None else len(set(limits))
+    tell("finding the fewest moves", 0, count)
     fewest = fewest_moves(free, time_limit_s=time_limit_s, rounds=rounds, seed=seed, should_stop=should_stop)
     nothing = TradeOff(fewest, np.empty(0), (), np.empty(0))
     if fewest.assignment is None:
@@ -128,23 +130,28 @@ def trade_off(
             near=near,
         )
 
-    count = n_points if limits is None else len(limits)
     # The prices of the fewest moves are in another unit; its assignment is what counts.
     start = replace(fewest, priced_bound=None)
     found: list[tuple[float, SolveResult]] = []
-    wide = to_limit(max(most, least))
+
+    def written(limit: float) -> float:
+        return limit if np.isfinite(to_limit(limit)) else np.inf
+
+    narrow, wide = written(least), written(max(most, least))
     if limits is None:
         tell("finding the best plan whatever moves", 1, count)
         last = solved(wide, start, 1, count)
         if last.assignment is None:
             return nothing
         furthest = disruption.of(last.assignment)
-        wanted = [least, *(to_limit(limit) for limit in spaced_limits(least, furthest, n_points)[1:-1])]
+        # Rounded, limits that lie close together may be one, and the last may reach the widest.
+        between = {min(to_limit(limit), wide) for limit in spaced_limits(least, furthest, n_points)[1:-1]}
+        wanted = [narrow, *sorted(limit for limit in between if with_slack(narrow) < limit < wide)]
         found.append((wide, last))
-        if furthest <= with_slack(least):
+        if furthest <= with_slack(narrow):
             return _together(problem, fewest, found)
     else:
-        wanted = sorted({max(min(limit, wide), least) for limit in limits})
+        wanted = sorted({max(min(limit, wide), narrow) for limit in limits})
     done = len(found)
     for limit in wanted:
         done += 1

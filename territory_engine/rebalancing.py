@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from solvers.problem import with_slack
 from solvers.tradeoff import trade_off
 from territory_engine.disruption import current_alignment, with_max_moved
 from territory_engine.errors import ConfigError, Finding, NoPlanError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from solvers.result import StopRequest
+    from territory_engine.disruption import CurrentAlignment
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
@@ -109,24 +111,29 @@ def rebalance(
     Raises
     ------
     ConfigError
-        There is no ``[disruption] current``, or none of the accounts has a rep today.
+        There is no ``[disruption] current``, or no account that has a rep today counts anything.
     NoPlanError
         No plan was found inside the time limit, and nothing was proved.
     """
     today = current_alignment(problem)
     if today is None or today.total <= 0:
-        raise ConfigError(_nobody_today(problem, today is None))
+        raise ConfigError(_nobody_today(problem, today))
     freely = with_max_moved(problem, 1.0)
     model = build_model(freely)
     options = problem.config.solve
     most = problem.config.disruption.max_moved if problem.config.disruption else None
+
+    def to_limit(amount: float) -> float:
+        # Protected accounts count more than the measure has of them, so that more may have to move than all there is.
+        return np.inf if amount > with_slack(today.total) else rounded_up(amount / today.total) * today.total
+
     wanted = None if max_moved is None else [f * today.total for f in sorted({0.0, *max_moved})]
     found = trade_off(
         model.problem,
         limits=wanted,
         n_points=n_points,
         most=np.inf if most is None else most * today.total,
-        to_limit=lambda amount: rounded_up(amount / today.total) * today.total if np.isfinite(amount) else amount,
+        to_limit=to_limit,
         time_limit_s=options.time_limit_s,
         gap=options.gap,
         rounds=options.rounds,
@@ -150,11 +157,18 @@ def rebalance(
     )
     points = []
     for limit, result in zip(found.limits, found.points, strict=True):
-        limited = with_max_moved(problem, None if np.isinf(limit) else min(1.0, limit / today.total))
+        limited = with_max_moved(problem, None if np.isinf(limit) else _fraction(limit, today.total))
         # The costs of all pairs are kept with the model, and every point has the same.
         of_point = replace(model, problem=model.problem.within(limit))
         points.append((limited, plan_of(limited, of_point, result)))
     return Rebalancing(problem, fewest, tuple(points))
+
+
+def _fraction(limit: float, total: float) -> float:
+    """Return the fraction that a limit is, as it was written where it was."""
+    fraction = min(1.0, float(limit) / total)
+    written = round(fraction, 12)
+    return written if abs(written - fraction) <= 1e-14 else fraction
 
 
 def rounded_up(fraction: float) -> float:
@@ -165,8 +179,8 @@ def rounded_up(fraction: float) -> float:
     return min(1.0, round(math.ceil(fraction * 10.0**decimals * (1 - 1e-12)) / 10.0**decimals, decimals))
 
 
-def _nobody_today(problem: PlanningProblem, missing: bool) -> Finding:
-    if missing:
+def _nobody_today(problem: PlanningProblem, today: CurrentAlignment | None) -> Finding:
+    if today is None:
         return Finding(
             "there is nothing to rebalance: nothing says who has which account today",
             column="disruption.current",
@@ -174,6 +188,13 @@ def _nobody_today(problem: PlanningProblem, missing: bool) -> Finding:
         )
     rule = problem.config.disruption
     assert rule is not None
+    if (today.owner >= 0).any():
+        return Finding(
+            "is 0 for every account that has a rep today, so nothing that counts can change hands",
+            column="disruption.measure",
+            value=today.measure,
+            remedy='name another measure of what a move costs, or "count"',
+        )
     return Finding(
         "no account has a rep of the reps file today, so nothing can change hands",
         column="disruption.current",
