@@ -300,7 +300,7 @@ def _priced_difference(
         if difference > 0 and gone[1] == 0:
             said = f"moving it from {names[here]}, its rep today, costs {_amount(difference)} ({amount_told})"
         elif difference < 0 and gone[0] == 0:
-            said = f"staying with {names[there]}, its rep today, saves {_amount(difference)} ({amount_told})"
+            said = f"although staying with {names[there]}, its rep today, saves {_amount(difference)} ({amount_told})"
         else:
             what = "more would change hands, which costs" if difference > 0 else "less would change hands, which saves"
             said = f"{what} {_amount(difference)} ({amount_told})"

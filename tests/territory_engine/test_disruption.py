@@ -442,11 +442,15 @@ def test_what_a_reason_says_of_todays_rep_and_of_prices_is_true(rule: dict[str, 
             assert names.index(found[1]) == int(total.argmin())
             assert close(found[2], total[own] - total.min())
             kinds.add("cheaper")
+        if found := re.search(r"although staying with (R\d), its rep today, saves ([\d.,]+) \(", reason):
+            assert (found[1], row["moved"]) == (accounts["owner"][i], True)
+            assert close(found[2], moving.max())
+            kinds.add("moves")
         if found := re.search(r"(R\d) and (R\d) are equally good", reason):
             a, b = (names.index(rep) for rep in found.groups())
             assert total[a] == pytest.approx(total[b], rel=2e-3)
             kinds.add("tied")
-    assert {"today", "dearer", "stays"} <= kinds
+    assert {"today", "dearer", "stays"} <= kinds, kinds
 
 
 def test_an_account_whose_travel_has_no_weight_is_not_called_near() -> None:
