@@ -10,7 +10,7 @@ import numpy as np
 
 from maps.charts import MOST_BARS, Bar, load_chart, travel_chart
 from maps.page import templates
-from maps.report_moves import what_changes
+from maps.report_moves import key_figures, rules_on_moves, what_changes
 from scenarios.alignment import score_alignment
 from territory_engine.grammar import counted
 from territory_engine.wording import (
@@ -120,7 +120,14 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
             amount = readable_amount(entry.target_weight) if entry.target_weight else 1.0
             price = f"{number(amount * entry.target_weight)} {objective_unit(problem)}"
             found.append(f"{text}near {share}; {each(entry.measure, amount)} off it costs {price}.")
-    if config.locks:
+    until = config.disruption.locked_until if config.disruption else None
+    if config.disruption and until is not None:
+        # These locks and those of [locks] are in one column, which is none of the reader's files.
+        day = f"{config.disruption.as_of:%Y-%m-%d}"
+        found.append(
+            f"Accounts with a date after {day} in “{until}” stay with their rep of today, and locked ones with theirs."
+        )
+    elif config.locks:
         found.append(f"Accounts with a rep in “{config.locks.column}” stay with that rep.")
     if config.eligibility and config.eligibility.column:
         found.append(
@@ -136,11 +143,7 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
         found.append("Every territory is in one piece.")
     if config.territories.centers == "free":
         found.append(f"Territories may be centred at {_where_centres_may_be(problem)}.")
-    if config.disruption and config.disruption.max_moved is not None:
-        found.append(
-            f"At most {percent(config.disruption.max_moved)} of {measure_label(config.disruption.measure)} changes hands."
-        )
-    return found
+    return [*found, *rules_on_moves(problem)]
 
 
 def _limit_words(limit: float | str, side: str) -> str:
@@ -200,10 +203,7 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, str]]:
                 )
             )
     if (plan.assignments["previous_rep_id"] != "").any():
-        moved = int(plan.assignments["moved"].sum())
-        found.append(
-            ("Accounts that change hands", number(moved), f"{percent(moved / max(1, len(plan.assignments)))} of all")
-        )
+        found += key_figures(problem, plan)
     return found
 
 

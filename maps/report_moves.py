@@ -1,4 +1,4 @@
-"""What the report tells of the moves: how many there are, and the first steps."""
+"""What the report tells of the moves: the rules on them, how many there are, and the first steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from territory_engine.grammar import counted
-from territory_engine.wording import distance_unit, noun, number, percent, territory_names
+from territory_engine.wording import (
+    distance_unit,
+    each,
+    measure_label,
+    noun,
+    number,
+    objective_unit,
+    percent,
+    price_conditions,
+    readable_amount,
+    territory_names,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +84,67 @@ def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> d
         "rows": rows[:_MOST_ROWS],
         "more": counted(steps - _MOST_STEPS, "more step") if steps > _MOST_STEPS else "",
     }
+
+
+def rules_on_moves(problem: PlanningProblem) -> list[str]:
+    """Return the limit and the price on what changes hands, and what counts more, one sentence each."""
+    rule = problem.config.disruption
+    if rule is None or (rule.max_moved is None and not rule.weight):
+        return []
+    found = []
+    what = "the accounts that have a rep today" if rule.measure == "count" else measure_label(rule.measure)
+    if rule.max_moved is not None:
+        found.append(f"At most {percent(rule.max_moved)} of {what} {_change(rule.measure)} hands.")
+    if rule.weight:
+        amount = readable_amount(rule.weight)
+        price = f"{number(amount * rule.weight)} {objective_unit(problem)}"
+        one = each(rule.measure, amount)
+        found.append(f"{one[:1].upper()}{one[1:]} that changes hands costs {price}.")
+    found += [f"Moving an account counts {number(p.weight)} × its “{p.column}” times more." for p in rule.protect]
+    return found
+
+
+def key_figures(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, str]]:
+    """Return how much changes hands, of what has a rep today, and what it costs where it has a price: label, value, note."""
+    moved, told = int(plan.assignments["moved"].sum()), plan.disruption
+    if told is None:
+        # Plans of version 0.1.0 do not tell it.
+        return [
+            ("Accounts that change hands", number(moved), f"{percent(moved / max(1, len(plan.assignments)))} of all")
+        ]
+    most = told["limit"] / told["total"] if told.get("limit") is not None and told["total"] > 0 else None
+    counted_fraction = told["counted"] / told["total"] if told["total"] > 0 else 0.0
+    notes = [] if most is None else [f"at most {percent(most)} may"]
+    if told["counted"] > told["moved"]:
+        notes.insert(0, f"{percent(counted_fraction)} with protection")
+    by_count = told["measure"] == "count"
+    owned = len(plan.assignments) - int(told["accounts_assigned"])
+    note = "; ".join([f"{percent(moved / max(1, owned))} of those with a rep today", *(notes if by_count else [])])
+    found = [("Accounts that change hands", number(moved), note)]
+    if not by_count:
+        label = f"{measure_label(told['measure']).capitalize()} that {_change(told['measure'])} hands"
+        found.append(
+            (
+                label,
+                percent(told["moved_fraction"]),
+                "; ".join(notes) or f"{number(told['moved'])} of {number(told['total'])}",
+            )
+        )
+    if told["price"] > 0:
+        amount, unit = readable_amount(told["price"]), objective_unit(problem)
+        one = each(told["measure"], amount).removeprefix("each ").removeprefix("every ")
+        label = f"To let {'one ' if amount == 1 else ''}{one} more change hands saves"
+        found.append((label, number(amount * told["price"]), f"{unit}, {price_conditions(problem)}"))
+    if "disruption" in plan.objective_terms:
+        share = plan.objective_terms["disruption"] / plan.objective if plan.objective else 0.0
+        label = f"Price of moves, {objective_unit(problem)}"
+        found.append((label, number(plan.objective_terms["disruption"]), f"{percent(share)} of the objective"))
+    return found
+
+
+def _change(measure: str) -> str:
+    """Return the verb that goes with an amount of a measure."""
+    return "changes" if noun(measure).startswith("of ") else "change"
 
 
 def _named(some: pd.DataFrame) -> str:

@@ -14,8 +14,8 @@ from scenarios.scenario_model import ScenarioTable
 from territory_engine.config import Disruption
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
+from territory_engine.reading.alignment import DATED_LOCKS
 from territory_engine.reading.editing import check_again
-from territory_engine.reading.validation import DATED_LOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

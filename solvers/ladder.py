@@ -19,6 +19,7 @@ import numpy as np
 
 from solvers.bounds import Prices, centred, cheapest, priced_bound
 from solvers.candidates import Candidates, from_pairs, from_table, gather
+from solvers.chunks import one_blas_thread
 from solvers.disruption import DisruptedCosts
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.infeasibility import is_certificate, prove_infeasible
@@ -44,6 +45,7 @@ OPTIMAL_GAP = 1e-6
 """A gap this small is called optimal."""
 
 
+@one_blas_thread
 def solve(
     problem: AssignmentProblem,
     *,
@@ -54,6 +56,7 @@ def solve(
     on_progress: ProgressListener | None = None,
     should_stop: StopRequest | None = None,
     near: SolveResult | None = None,
+    glances: bool = True,
 ) -> SolveResult:
     """Solve an assignment problem.
 
@@ -75,11 +78,13 @@ def solve(
     should_stop : callable or None
         Asked between rounds.
     near : SolveResult or None
-        Of a problem that differs in its limits only: its prices and its assignment are a start for these. The answer is
-        no worse than that assignment, where it keeps the limits.
+        Of a problem that differs in its limits only: its prices (where it has a priced bound) and its assignment are a
+        start for these. The answer is no worse than that assignment, where it keeps the limits.
+    glances : bool
+        Whether to settle the most doubtful decisions exactly before the first round, which takes a second at most.
     """
     began = time.perf_counter()
-    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False))
+    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False), glances)
 
     def report(stage: str, **values: float | int | None) -> None:
         if on_progress is not None:
@@ -91,7 +96,7 @@ def solve(
     if certificate is not None:
         return _infeasible(tight, certificate, began)
     report("pricing")
-    prices, candidates, start = _price(tight, stop, None if near is None else near.prices)
+    prices, candidates, start = _price(tight, stop, None if near is None or near.priced_bound is None else near.prices)
     if start is None:
         # No relaxed assignment over all pairs: the elastic relaxation says which limits cannot hold together.
         certificate = prove_infeasible(tight, thorough=True)
@@ -313,6 +318,9 @@ def _price(
             return found
     if near is not None:
         return ascend(problem, near, stop.gap, stop.at_once, stages=NEAR_STAGES)
+    if problem.limit is not None:
+        # A sample of today's alignment is out of balance by chance, and would have to move more than may.
+        return ascend(problem, sample_prices(problem.within(np.inf)), stop.gap, stop.at_once)
     return ascend(problem, sample_prices(problem), stop.gap, stop.at_once)
 
 

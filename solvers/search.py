@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from solvers.bounds import priced_bound, whole_target_gain
+from solvers.chunks import threads
 from solvers.deviation import Targets
 from solvers.linear import limit_scale, moved_scale
 from solvers.moves import descend, relay
@@ -77,6 +78,7 @@ class Stop:
     gap: float
     rounds: int | None
     requested: Callable[[], bool]
+    glances: bool = True
 
     def at_once(self) -> bool:
         """Whether the round under way should be given up."""
@@ -202,9 +204,9 @@ class Search:
         if not self.placed:
             self.place(stop)
         self._say("improving")
-        if stop.rounds != 0:
+        if stop.glances:
             self.glance(stop)
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=min(2, threads())) as pool:
             while True:
                 reason = stop.now(self)
                 if reason is None and self.proved_infeasible:
@@ -236,10 +238,17 @@ class Search:
             self.polish()
 
     def glance(self, stop: Stop) -> None:
-        """Settle the few decisions that prices leave most in doubt: often all that a round would find, in a tenth of its time."""
-        halt = Halt()
+        """Settle the few decisions that prices leave most in doubt: often all that a round would find, in a tenth of its time.
+
+        Where the clock cuts it short the assignment stays as it was, as in a round.
+        """
+        halt, before = Halt(), self.pair.copy()
         for pairs, effort in GLANCES:
-            if not self.feasible or stop.at_once() or relative_gap(self.objective, self.lower_bound) <= stop.gap:
+            if stop.at_once():
+                self.pair = before
+                self._refresh()
+                return
+            if not self.feasible or relative_gap(self.objective, self.lower_bound) <= stop.gap:
                 return
             band = self._band(pairs)
             if band is None:

@@ -131,7 +131,7 @@ def trade_off(
         )
 
     # The prices of the fewest moves are in another unit; its assignment is what counts.
-    start = replace(fewest, upper_prices=np.zeros_like(problem.upper), lower_prices=np.zeros_like(problem.lower))
+    start = replace(fewest, priced_bound=None)
     found: list[tuple[float, SolveResult]] = []
 
     def written(limit: float) -> float:

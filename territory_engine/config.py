@@ -26,11 +26,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _as_number(value: Any) -> Any:
-    """Return a whole number as the float that a strict model asks for."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 class ColumnNames(_Section):
     """``[data.columns]``: canonical name = the file's own, per table."""
 
@@ -166,11 +161,6 @@ class Protection(_Section):
     column: str
     weight: Positive
 
-    @field_validator("weight", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return _as_number(value)
-
 
 class Disruption(_Section):
     """``[disruption]``: today's alignment, and what changing it may cost.
@@ -193,17 +183,20 @@ class Disruption(_Section):
     def _several(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("max_moved", "weight", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return _as_number(value)
-
     @model_validator(mode="after")
     def _dates_together(self) -> Disruption:
         if (self.locked_until is None) != (self.as_of is None):
             raise ValueError(
                 "locked_until and as_of go together: as_of = 2026-07-01 is the day on which accounts change hands"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> Disruption:
+        columns = [protection.column for protection in self.protect]
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        if twice:
+            raise ValueError(f"protect names {twice[0]!r} twice: give its weight once")
         return self
 
 

@@ -132,7 +132,10 @@ def _translate(item: Any, location: tuple[str | int, ...], model: type[BaseModel
         case "greater_than":
             return Finding("is too small", value=shown, allowed=f"more than {context['gt']:g}")
         case "less_than_equal":
-            return Finding("is too large", value=shown, allowed=f"at most {context['le']:g}")
+            # Whoever writes 5 where a fraction is asked for means 5 %.
+            percent = isinstance(value, int | float) and context["le"] <= 10 and value <= 100
+            fraction = f"write a fraction: {value:g} % is {value / 100:g}" if percent else None
+            return Finding("is too large", value=shown, allowed=f"at most {context['le']:g}", remedy=fraction)
         case "less_than":
             return Finding("is too large", value=shown, allowed=f"less than {context['lt']:g}")
         case "value_error":
@@ -147,7 +150,9 @@ def _translate(item: Any, location: tuple[str | int, ...], model: type[BaseModel
         message = str(item["msg"])
         return Finding(f"{message[:1].lower()}{message[1:]}", value=shown)
     hint: str | None = None
-    if isinstance(value, str) and expected.endswith("number") and re.fullmatch(r"[\d.]+", value):
+    if (isinstance(value, str) and expected.endswith("number") and re.fullmatch(r"[\d.]+", value)) or (
+        isinstance(value, str) and kind == "date_type" and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
+    ):
         hint = f"write {value} without quotes"
     elif isinstance(value, str) and value.strip().endswith("%"):
         hint = "write a fraction: 10 % is 0.10"
@@ -166,6 +171,7 @@ _TYPE_NAMES = {
     "model_type": "a table",
     "model_attributes_type": "a table",
     "dict_type": "a table",
+    "date_type": "a date such as 2026-07-01, without a time",
 }
 
 

@@ -287,7 +287,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     if outside := left_out(plan).strip():
         lines.append(outside)
     if len(plan.objective_terms) > 1:
-        parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "disruption"}
+        parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "moves"}
         told = (f"{_number(value)} for {parts.get(term, term)}" for term, value in plan.objective_terms.items())
         lines.append(f"Of the objective, {', '.join(told)}.")
     lines += [
@@ -310,6 +310,8 @@ def _moves(plan: Plan) -> list[str]:
             line += f": {_percent(told['moved_fraction'])} of {told['measure']}"
         elif told:
             line += f", {_percent(told['moved_fraction'])} of those that have a rep"
+        if told and told["counted"] > told["moved"]:
+            line += f" ({_percent(told['counted'] / told['total'])} with protection)"
         if told.get("limit") is not None and told["total"] > 0:
             line += f"; at most {_percent(told['limit'] / told['total'])} may"
         lines.append(f"{line}.")

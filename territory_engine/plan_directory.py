@@ -37,6 +37,7 @@ __all__ = [
     "changed_files",
     "check_destination",
     "guarded",
+    "intact_record",
     "publishing",
     "read_plan",
     "read_record",
@@ -57,7 +58,9 @@ _UNITS, _MULTIPLIERS = "units.csv", "multipliers.csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "'")
 
 
-def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -> None:
+def write_plan_files(
+    problem: PlanningProblem, plan: Plan, folder: str | Path, *, run: dict[str, Any] | None = None
+) -> None:
     """Write ``assignments.csv``, ``territories.csv``, ``plan.json`` and ``inputs/`` into an existing folder.
 
     An infeasible plan has no assignments: then only ``plan.json``, with the conflict and the prices that prove it,
@@ -69,6 +72,8 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
     plan : Plan
     folder : path
         Usually the temporary folder that :func:`publishing` yields.
+    run : dict, optional
+        Which run of a file of scenarios made it, for ``plan.json``: ``name``, ``parents``, ``digest``.
 
     Raises
     ------
@@ -91,6 +96,8 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
             "engine_version": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
+        if run is not None:
+            record["run"] = run
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "plan.json").write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -169,6 +176,23 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
     except (ValueError, TypeError, AttributeError, OSError) as error:
         # pydantic's, pandas' and Arrow's own errors derive from these.
         raise PlanDirectoryError(f"{folder}: the plan cannot be read ({error}). {_REMEDY}") from error
+
+
+def intact_record(folder: str | Path) -> dict[str, Any]:
+    """Return what ``plan.json`` says, once every file that it vouches for is there as it was written.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, or a file is missing or was edited.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    try:
+        _check_files(folder, record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PlanDirectoryError(f"{folder / 'plan.json'}: not the record of a plan ({error}). {_REMEDY}") from error
+    return record
 
 
 _REMEDY = "Remedy: plan again, or restore the directory from where it was copied"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from solvers.ladder import fewest_moves
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
-from territory_engine.disruption import disruption_record
+from territory_engine.disruption import disruption_record, with_max_moved
 from territory_engine.district_model import needs_design
 from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
@@ -135,10 +134,15 @@ def plan_of(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan
 def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, should_stop: StopRequest | None) -> Plan:
     """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
     options = problem.config.solve
-    fewest = fewest_moves(model.problem, time_limit_s=options.time_limit_s, seed=options.seed, should_stop=should_stop)
+    left_s = max(options.time_limit_s - result.seconds, options.time_limit_s / 3)
+    fewest = fewest_moves(
+        model.problem, time_limit_s=left_s, rounds=options.rounds, seed=options.seed, should_stop=should_stop
+    )
     if fewest.status == "infeasible":
-        freely = replace(model, problem=model.problem.within(np.inf))
-        return infeasible_plan(problem, freely, fewest, describe_conflict(problem, freely, fewest))
+        # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
+        freely = with_max_moved(problem, None)
+        unlimited = build_model(freely)
+        return infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
     return infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
 
 
@@ -168,5 +172,23 @@ def infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult,
         solve_seconds=result.seconds,
         seed=problem.config.solve.seed,
         conflict=conflict.record,
+        notices=_on_relaxations(problem, conflict),
         disruption=None if model.problem.limit is None else {"price": conflict.prices.moved},
     )
+
+
+def _on_relaxations(problem: PlanningProblem, conflict: Conflict) -> tuple[str, ...]:
+    """Return what the planner should know of changes that would make a plan possible, where something may change hands."""
+    rule, notices = problem.config.disruption, []
+    if rule is None or not conflict.record["relaxations"]:
+        return ()
+    if rule.max_moved is not None and "least_moved" not in conflict.record:
+        notices.append(
+            "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
+            " planning again will say"
+        )
+    if rule.locked_until is not None and conflict.record.get("unlock"):
+        notices.append(
+            f"An account that is locked until a date is unlocked by clearing its {rule.locked_until!r}, or by a later as_of"
+        )
+    return tuple(notices)

@@ -10,7 +10,7 @@ import numpy as np
 
 from solvers.problem import with_slack
 from solvers.tradeoff import trade_off
-from territory_engine.disruption import current_alignment
+from territory_engine.disruption import current_alignment, with_max_moved
 from territory_engine.errors import ConfigError, Finding, NoPlanError
 from territory_engine.infeasibility.conflicts import describe_conflict
 from territory_engine.model import build_model
@@ -142,9 +142,10 @@ def rebalance(
         should_stop=should_stop,
     )
     if found.fewest.status == "infeasible":
-        loose = replace(model, problem=model.problem.within(np.inf))
-        conflict = describe_conflict(freely, loose, found.fewest)
-        return Rebalancing(problem, None, (), infeasible_plan(problem, loose, found.fewest, conflict))
+        without = with_max_moved(problem, None)
+        loose = build_model(without)
+        conflict = describe_conflict(without, loose, found.fewest)
+        return Rebalancing(problem, None, (), infeasible_plan(without, loose, found.fewest, conflict))
     if not found.points:
         raise NoPlanError(nothing_found(problem, found.fewest.termination))
     fewest = FewestMoves(
@@ -161,13 +162,6 @@ def rebalance(
         of_point = replace(model, problem=model.problem.within(limit))
         points.append((limited, plan_of(limited, of_point, result)))
     return Rebalancing(problem, fewest, tuple(points))
-
-
-def with_max_moved(problem: PlanningProblem, fraction: float | None) -> PlanningProblem:
-    """Return the problem with another limit on moves, a fraction of the measure; None for none."""
-    assert problem.config.disruption is not None
-    rule = problem.config.disruption.model_copy(update={"max_moved": fraction})
-    return replace(problem, config=problem.config.model_copy(update={"disruption": rule}))
 
 
 def _fraction(limit: float, total: float) -> float:

@@ -166,12 +166,28 @@ def _summary(problem: PlanningProblem, plan: Plan) -> list[_Column]:
         rows.append((f"Total {label}", "decimal", facts.get("total")))
         rows.append((f"Furthest off target, {label}", "percent", facts.get("max_deviation")))
     if len(plan.assignments) and (plan.assignments["previous_rep_id"] != "").any():
-        rows.append(("Accounts that change hands", "integer", int(plan.assignments["moved"].sum())))
+        rows += _what_changes_hands(plan)
     rows += [("Search ended by", "text", plan.termination.replace("_", " ")), ("Seed", "integer", plan.seed)]
     return [
         _Column("What", "text", 34.0, [what for what, _, _ in rows]),
         _Column("Value", "mixed", 90.0, [(kind, value) for _, kind, value in rows]),
     ]
+
+
+def _what_changes_hands(plan: Plan) -> list[tuple[str, str, Any]]:
+    """Return how much changes hands, and how much may."""
+    rows: list[tuple[str, str, Any]] = [("Accounts that change hands", "integer", int(plan.assignments["moved"].sum()))]
+    told = plan.disruption
+    if told is not None and told["total"] > 0:
+        label = measure_label(told["measure"])
+        rows.append((f"Of {label} with a rep today", "percent", told["moved_fraction"]))
+        if told["counted"] > told["moved"]:
+            rows.append(("With protection", "percent", told["counted"] / told["total"]))
+        if told["limit"] is not None:
+            rows.append(("At most", "percent", told["limit"] / told["total"]))
+    if told is not None:
+        rows.append(("Accounts without a rep today", "integer", told["accounts_assigned"]))
+    return rows
 
 
 def _territories(problem: PlanningProblem, plan: Plan) -> list[_Column]:

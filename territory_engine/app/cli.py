@@ -16,6 +16,7 @@ from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
+from territory_engine.app.scenarios_command import scenarios
 
 if TYPE_CHECKING:
     from territory_engine.app.rerun import Rerun
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(scenarios, name="scenarios")
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an unexpected error.")]
 
@@ -177,6 +180,7 @@ def _infeasible_text(found: Plan, out: Path) -> str:
         lines += ["What would make a plan possible, cheapest first:", *(f"  {text}" for text in relaxations)]
     else:
         lines.append("No relaxation of a single rule was found that makes a plan possible.")
+    lines += [f"Note: {notice}." for notice in found.notices]
     return "\n".join([*lines, f"The proof is in {out / 'plan.json'}."])
 
 

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from solvers.chunks import threads
 from territory_engine.errors import PlanDirectoryError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def write_plan_directory(
     *,
     replace: bool = False,
     on_stage: Callable[[str], None] | None = None,
+    run: dict[str, Any] | None = None,
 ) -> Path:
     """Write the plan directory: tables, ``plan.json``, inputs, move list, shapes, map, report and workbook.
 
@@ -63,6 +65,8 @@ def write_plan_directory(
         Whether an existing plan directory may be swapped for the new one.
     on_stage : callable, optional
         Told in words what is being written.
+    run : dict, optional
+        Which run of a file of scenarios made it; goes into ``plan.json``.
 
     Returns
     -------
@@ -84,14 +88,14 @@ def write_plan_directory(
             if plan.status == "infeasible":
                 from maps import write_report
 
-                write_plan_files(problem, plan, folder)
+                write_plan_files(problem, plan, folder, run=run)
                 write_report(problem, plan, folder / "report.html")
                 seal(folder)
                 return out
             moves = _listed_moves(problem, plan, folder / "moves.csv", stage)
             with _writing_workbook(problem, plan, moves, folder / "plan.xlsx"):
                 stage("writing the tables and the inputs")
-                write_plan_files(problem, plan, folder)
+                write_plan_files(problem, plan, folder, run=run)
                 stage("drawing the territories")
                 # Imported here: a second of work that the workbook's process need not wait for.
                 from maps import territory_shapes, write_geojson, write_map, write_report
@@ -146,7 +150,9 @@ def _writing_workbook(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame 
     That process is started afresh rather than forked: by now this one has threads of OR-Tools and Arrow, whose locks a
     fork would copy in whatever state they are. The plan goes to it through a pipe, so nothing is written twice.
     """
-    if len(plan.assignments) < WORKBOOK_PROCESS_FROM or not sys.executable or getattr(sys, "frozen", False):
+    # Where other processes keep the other cores busy, one more would only add the work of starting it.
+    alone = len(plan.assignments) < WORKBOOK_PROCESS_FROM or threads() == 1
+    if alone or not sys.executable or getattr(sys, "frozen", False):
         from territory_engine.workbook import write_workbook
 
         yield

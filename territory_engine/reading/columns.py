@@ -298,6 +298,16 @@ def find_column(sheet: Sheet, name: str, setting: str) -> bool:
     return False
 
 
+def find_for_rule(sheet: Sheet, column: str, setting: str) -> bool:
+    """Find a configured column; the ID column is refused, since it is the index of the frames that rules read."""
+    if column in ("account_id", "rep_id") and sheet.has(column):
+        what = f"{setting} names the ID column"
+        remedy = f"add a copy of the column under another name and use that for {setting}"
+        sheet.findings.append(ConfigFinding(what, sheet.file, column=sheet.own_name(column), remedy=remedy))
+        return False
+    return find_column(sheet, column, setting)
+
+
 class ConfigFinding(Finding):
     """A mistake in the configuration rather than in a file: a column that is not there, a count that does not fit."""
 

@@ -18,6 +18,7 @@ from territory_engine.geography.polygons import PolygonFile, digest_of, read_pol
 from territory_engine.grammar import counted
 from territory_engine.plan import TERRITORY_NAMES
 from territory_engine.problem import Origin, PlanningProblem, Source
+from territory_engine.reading.alignment import with_dated_locks
 from territory_engine.reading.columns import (
     ACCOUNT_ALIASES,
     PAIR_ALIASES,
@@ -33,7 +34,7 @@ from territory_engine.reading.tables import Table, read_table, table_of_frame
 from territory_engine.reading.travel_table import check_travel_table, match_travel_table
 from territory_engine.reading.unit_rules import check_unit_rules
 from territory_engine.reading.units import note_empty_units, places_of, units_of
-from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of, with_dated_locks
+from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -247,7 +248,8 @@ def checked_problem(config: Config, inputs: Inputs, base: Path) -> PlanningProbl
         rep_ids = pd.Index(reps.frame["rep_id"].unique()) if reps is not None else pd.Index([], dtype=str)
         count = len(rep_ids) or config.territories.count or 1
         if reps is not None:
-            check_references(accounts, rep_ids, config)
+            rep_names = reps.frame["name"] if reps.has("name") else None
+            check_references(accounts, rep_ids, config, rep_names)
             config = with_dated_locks(accounts, rep_ids, config)
         if config.contiguity is not None:
             if inputs.known_units is not None:

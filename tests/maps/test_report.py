@@ -154,7 +154,7 @@ def test_every_rule_of_the_configuration_is_listed(build_problem):
         "An account's “segment” must be among its rep's “segments”.",
         "No account is more than 250 km from its rep.",
         "Accounts with the same “parent” stay together.",
-        "At most 5.0 % of accounts changes hands.",
+        "At most 5.0 % of the accounts that have a rep today change hands.",
     ]
 
 
