@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from territory_engine.rebalancing import Rebalancing
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760.0, 250.0, 76.0, 26.0, 26.0, 40.0
+MOST_LETTERS = 24
+"""Longer names of measures are cut short under a chart."""
+
 _LINK_FILES = (("report.html", "report"), ("map.html", "map"), ("moves.csv", "moves"))
 
 
@@ -69,7 +72,7 @@ def _curve(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Markup
     """Draw the objective and the worst deviation against what moves."""
     fewest = rebalancing.fewest
     assert fewest is not None
-    what = "accounts moved" if fewest.measure == "count" else f"{measure_label(fewest.measure)} moved"
+    what = "accounts moved" if fewest.measure == "count" else f"{_shortened(measure_label(fewest.measure))} moved"
     unit = objective_unit(rebalancing.problem)
     moved = table["moved_fraction"].to_numpy(np.float64)
     marks = [str(name) == chosen for name in table.index]
@@ -103,6 +106,11 @@ def _curve(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Markup
             )
         )
     return Markup('<div class="charts">{}</div>').format(Markup("").join(parts))
+
+
+def _shortened(label: str) -> str:
+    """Return a measure's name so that it does not leave the picture; the table beneath has it whole."""
+    return label if len(label) <= MOST_LETTERS else label[: MOST_LETTERS - 1].rstrip() + "…"
 
 
 def trade_off_chart(
