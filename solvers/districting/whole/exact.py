@@ -251,8 +251,13 @@ class _Search:
         return len(rows) > before
 
     def cover(self, form: Formulation, rows: Rows, slot_of: NDArray[np.int64], slots: NDArray[np.int64]) -> None:
-        """Forbid the sets of units whose load breaks a limit by less than the solver's tolerance."""
+        """Forbid the sets of units whose load, or moves, break a limit by less than the solver's tolerance."""
         column = form.column
+        if self.problem.limit is not None:
+            chosen = column[np.arange(self.problem.n_units), slot_of]
+            moved = chosen[form.pair_moved[chosen] > 0]
+            if form.pair_moved[moved].sum() > self.problem.limit.effective_limit():
+                rows.add(moved, 1.0, -np.inf, float(len(moved) - 1))
         for s in slots:
             inside = slot_of == s
             t = form.first_of_kind[form.slot_kind[s]]

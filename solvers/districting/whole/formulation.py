@@ -10,6 +10,7 @@ two solutions differ only in their numbering. With given centres every territory
                 Σ_s of candidate j  y_s ≤ 1
                 l_kg y_s ≤ Σ_i a_ki x_is ≤ u_kg y_s
                 e_ks ≥ ± (Σ_i a_ki x_is − T_kg y_s)
+                Σ_is d_is x_is ≤ B                     where what changes hands is limited, with given centres
                 x, y binary
 
 x_is ≤ y_s row by row, rather than summed, is what makes the relaxation strong. Source: the p-median form of Hess et al.
@@ -191,7 +192,24 @@ class Formulation:
                     rows.add(y[self.slot_candidate == j], 1.0, -np.inf, 1.0)
         for s in range(n_slots):
             self._load_rows(rows, s)
+        self._move_row(rows)
         return rows
+
+    @cached_property
+    def pair_moved(self) -> NDArray[np.float64]:
+        """Return what changes hands with each pair, shape ``(n_pairs,)``; zeros where that is not limited."""
+        if self.problem.limit is None:
+            return np.zeros(self.n_pairs)
+        territory = self.first_of_kind[self.slot_kind[self.pair_slot]].astype(np.int32)
+        return self.problem.limit.of_pairs(self.pair_unit, territory)
+
+    def _move_row(self, rows: Rows) -> None:
+        if self.problem.limit is None:
+            return
+        most, used = self.problem.limit.effective_limit(), np.flatnonzero(self.pair_moved)
+        # A solver's tolerance is absolute: what a typical pair moves is about a hundred.
+        scale = 100.0 / float(self.pair_moved[used].mean()) if len(used) else 1.0
+        rows.add(used, self.pair_moved[used] * scale, -np.inf, most * scale)
 
     def load_scale(self, measure: int) -> float:
         """Return the factor that makes the measure's limits about a thousand: a solver's tolerance is absolute."""
