@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,10 @@ from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
 from territory_engine.infeasibility.budget import over_budget
 from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.infeasibility.refusal import refusal_of
 from territory_engine.model import build_model
 from territory_engine.no_plan import nothing_found
-from territory_engine.plan import Plan, empty_assignments, empty_territories
+from territory_engine.plan import Plan
 from territory_engine.plan_tables import (
     assignments_table,
     clock_notice,
@@ -32,7 +32,6 @@ from territory_engine.travel import travel_to
 
 if TYPE_CHECKING:
     from solvers.result import ProgressListener, SolveResult, StopRequest
-    from territory_engine.infeasibility.conflicts import Conflict
     from territory_engine.model import Model
     from territory_engine.problem import PlanningProblem
 
@@ -79,7 +78,7 @@ def solve(
     if result.status == "infeasible" and model.problem.limit is not None:
         return _over_budget(problem, model, result, should_stop)
     if result.status == "infeasible":
-        return _infeasible_plan(problem, model, result, describe_conflict(problem, model, result))
+        return refusal_of(problem, model.rules, result, describe_conflict(problem, model, result))
     if result.assignment is None:
         raise NoPlanError(nothing_found(problem, result.termination))
     return _plan(problem, model, result)
@@ -137,34 +136,6 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
     fewest = fewest_moves(model.problem, time_limit_s=options.time_limit_s, seed=options.seed, should_stop=should_stop)
     if fewest.status == "infeasible":
         freely = replace(model, problem=model.problem.within(np.inf))
-        return _infeasible_plan(problem, freely, fewest, describe_conflict(problem, freely, fewest))
-    return _infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
-
-
-def _infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult, conflict: Conflict) -> Plan:
-    proof: dict[str, Any] = {"kind": "prices"} if conflict.by_prices else named_proof(model.rules, result.proof)
-    if not conflict.by_prices and proof.get("kind") != "search":
-        # Too narrow a margin for prices to show beyond rounding: it rests on the simplex.
-        proof = {"kind": "search", "solver": "GLOP", "version": version("ortools"), "parameters": {}}
-    proof.pop("whole_measures", None)
-    if conflict.whole_measures:
-        proof["whole_measures"] = list(conflict.whole_measures)
-    return Plan(
-        status="infeasible",
-        assignments=empty_assignments(),
-        territories=empty_territories(),
-        objective=None,
-        lower_bound=None,
-        gap=None,
-        priced_bound=None,
-        objective_terms={},
-        measures={},
-        prices=named_prices(problem, model.rules, conflict.prices),
-        proof=proof,
-        termination="infeasible",
-        rounds=result.rounds,
-        solve_seconds=result.seconds,
-        seed=problem.config.solve.seed,
-        conflict=conflict.record,
-        disruption=None if model.problem.limit is None else {"price": conflict.prices.moved},
-    )
+        return refusal_of(problem, model.rules, fewest, describe_conflict(problem, freely, fewest))
+    conflict = over_budget(problem, model, result, fewest)
+    return refusal_of(problem, model.rules, result, conflict, moves_limited=True)

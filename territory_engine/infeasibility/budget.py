@@ -14,11 +14,14 @@ from solvers.whole import tightened
 from territory_engine.disruption import current_alignment
 from territory_engine.grammar import counted, listed
 from territory_engine.infeasibility.conflicts import Conflict
-from territory_engine.wording import limit_text, measure_label, noun, number, percent
+from territory_engine.wording import limit_text, measure_label, noun, number, percent, rounded_up
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from solvers.districting.problem import Districts
     from solvers.result import SolveResult
     from territory_engine.disruption import CurrentAlignment
     from territory_engine.model import Model
@@ -44,7 +47,13 @@ class FewestMoves:
     proved: float
 
 
-def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fewest: SolveResult) -> Conflict:
+def over_budget(
+    planning: PlanningProblem,
+    model: Model,
+    result: SolveResult | Districts,
+    fewest: SolveResult | Districts,
+    broken: Sequence[str] = (),
+) -> Conflict:
     """Return the conflict of a limit on moves with the other rules, which can be kept without it.
 
     Parameters
@@ -52,10 +61,12 @@ def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fe
     planning : PlanningProblem
     model : Model
         With a limit on what changes hands.
-    result : SolveResult
+    result : SolveResult or Districts
         Infeasible, of that model.
-    fewest : SolveResult
+    fewest : SolveResult or Districts
         The fewest moves within the other rules.
+    broken : sequence of str
+        What today's alignment breaks beside limits and permissions, in words.
     """
     today = current_alignment(planning)
     assert today is not None
@@ -69,13 +80,14 @@ def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fe
     fraction = planning.config.disruption.max_moved if planning.config.disruption else None
     rules = [
         f"at most {percent(fraction or 0.0)} may change hands: {number(today.limit)} of {number(today.total)}{what}",
-        *_broken_today(planning, model, today),
+        *_broken_today(planning, model, today, broken),
+        *(["every territory is in one piece"] if planning.units is not None else []),
         f"every plan that keeps the other rules moves at least {number(least.proved * today.total)}{what}"
         f" ({percent(least.proved)})",
     ]
     relaxations = []
     if least.found is not None:
-        wanted = _rounded_up(least.found)
+        wanted = rounded_up(least.found)
         best = "the least there is" if fewest.status == "optimal" else "a plan with so few moves was found"
         relaxations.append(f"raise max_moved in [disruption] to {wanted:g}: {best}")
     record: dict[str, Any] = {
@@ -88,28 +100,22 @@ def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fe
     return Conflict(record, prices, whole, certificate is not None)
 
 
-def _rounded_up(fraction: float) -> float:
-    """Return a fraction rounded up to four digits."""
-    if fraction <= 0:
-        return 0.0
-    step = 10.0 ** (np.floor(np.log10(fraction)) - 3)
-    return float(min(1.0, np.ceil(fraction / step * (1 - 1e-12)) * step))
-
-
-def _proof(model: Model, result: SolveResult, fewest: SolveResult) -> tuple[Prices, float | None, tuple[str, ...]]:
+def _proof(
+    model: Model, result: SolveResult | Districts, fewest: SolveResult | Districts
+) -> tuple[Prices, float | None, tuple[str, ...]]:
     """Return prices that prove it, what they prove, and the measures whose limits must be rounded for that."""
     problem, tight = model.problem, tightened(model.problem)
     rounded = (tight.lower != problem.lower) | (tight.upper != problem.upper)
     measures = tuple(rule.measure for rule, some in zip(model.rules, rounded.any(axis=1), strict=True) if some)
-    for candidate in (Prices(fewest.upper_prices, fewest.lower_prices, moved=1.0), result.prices):
+    for candidate in (Prices(fewest.prices.upper, fewest.prices.lower, moved=1.0), result.prices):
         for limits, whole in ((problem, ()), (tight, measures)):
             if candidate.upper.shape == problem.upper.shape and is_certificate(limits, candidate):
                 return candidate, priced_bound(limits, candidate, costless=True), whole
     return Prices.zero(problem), None, ()
 
 
-def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignment) -> list[str]:
-    """Return what today's alignment breaks, in words: limits, then accounts that are with a rep who may not have them."""
+def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignment, more: Sequence[str]) -> list[str]:
+    """Return what today's alignment breaks, in words: limits, then ``more``, then accounts whose rep may not have them."""
     said = []
     problem, n_reps = model.problem, len(planning.reps)
     owned = today.owner >= 0
@@ -127,6 +133,7 @@ def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignme
                 said.append(f"today {rep} has {amount}, and needs at least {least}")
     if len(said) > SHOWN:
         said = [*said[:SHOWN], f"and {counted(len(said) - SHOWN, 'more limit is', 'more limits are')} broken today"]
+    said += more
     apart = _with_wrong_rep(model, problem.n_units, today)
     if len(apart):
         ids = listed([str(a) for a in planning.accounts.index[apart][:5]])
