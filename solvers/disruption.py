@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from solvers.problem import with_slack
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from solvers.districting.problem import CentreCosts
     from solvers.problem import CostSource
 
 
@@ -107,6 +110,38 @@ class Disruption:
         """Return what changes hands in all."""
         return float(self.of_pairs(np.arange(len(assignment)), assignment).sum())
 
+    def between(self, units: NDArray[np.int64], territories: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return d of some units in some territories, each named once; shape ``(len(units), len(territories))``."""
+        moved = np.broadcast_to(self.total[units, None], (len(units), len(territories))).copy()
+        counts = np.diff(self.start)[units]
+        row = np.repeat(np.arange(len(units)), counts)
+        part = np.repeat(self.start[units] - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+        position = np.full(int(max(self.territory.max(initial=-1), territories.max(initial=-1))) + 1, -1, np.int64)
+        position[territories] = np.arange(len(territories))
+        column = position[self.territory[part]]
+        seen = np.flatnonzero(column >= 0)
+        row, column, part = row[seen], column[seen], part[seen]
+        moved[row, column] = np.maximum(self.total[units[row]] - self.kept[part], 0.0)
+        return moved
+
+    def part(self, units: NDArray[np.int64], territories: NDArray[np.int64], limit: float) -> Disruption:
+        """Return it for some units (ascending) in some territories, both numbered from 0, under a limit of their own."""
+        position = np.full(int(max(self.territory.max(initial=-1), territories.max(initial=-1))) + 1, -1, np.int32)
+        position[territories] = np.arange(len(territories), dtype=np.int32)
+        place = np.full(len(self.total), -1, np.int64)
+        place[units] = np.arange(len(units))
+        unit, territory = place[self.part_unit()], position[self.territory]
+        seen = np.flatnonzero((unit >= 0) & (territory >= 0))
+        seen = seen[np.lexsort((territory[seen], unit[seen]))]
+        start = np.searchsorted(unit[seen], np.arange(len(units) + 1)).astype(np.int64)
+        return Disruption(self.total[units], start, territory[seen], self.kept[seen], limit)
+
+    def effective_limit(self) -> float:
+        """Return the limit that a sum can really meet: a whole number for whole amounts, with the slack otherwise."""
+        if np.all(self.total == np.rint(self.total)) and np.all(self.kept == np.rint(self.kept)):
+            return float(np.floor(with_slack(self.limit)))
+        return with_slack(self.limit)
+
     def largest_part(self) -> NDArray[np.int32]:
         """Return the territory that has most of each unit today, shape ``(n_units,)``; −1 where none has any."""
         home = np.full(len(self.total), -1, np.int32)
@@ -152,3 +187,52 @@ class DisruptedCosts:
         if self.alone:
             block = np.where(np.isfinite(block), 0.0, np.inf)
         return self.disruption.add_to(block, first, self.price)
+
+
+@dataclass(frozen=True, eq=False)
+class DisruptedCentreCosts:
+    """As :class:`DisruptedCosts` for territory design with given centres: candidate ``j`` is territory ``j``'s.
+
+    Attributes
+    ----------
+    base : CentreCosts
+    disruption : Disruption
+    price : float
+        Cost units per unit of disruption; 0 or more.
+    alone : bool
+        Take no account of what allowed pairs cost in ``base``.
+    """
+
+    base: CentreCosts
+    disruption: Disruption
+    price: float
+    alone: bool = False
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return self.base.n_units
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of centres, as many as territories."""
+        return self.base.n_candidates
+
+    def columns(self, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the costs of every unit in some territories, shape ``(n_units, len(candidates))``; +inf: not allowed."""
+        return self._with_moves(self.base.columns(candidates), np.arange(self.n_units), candidates)
+
+    def rows(self, units: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the costs of some units in every territory, shape ``(len(units), n_candidates)``."""
+        return self._with_moves(self.base.rows(units), units, np.arange(self.n_candidates))
+
+    def submatrix(self, units: NDArray[np.int64], candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the costs of some units in some territories."""
+        return self._with_moves(self.base.submatrix(units, candidates), units, candidates)
+
+    def _with_moves(
+        self, cost: NDArray[np.float64], units: NDArray[np.int64], candidates: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        if self.alone:
+            cost = np.where(np.isfinite(cost), 0.0, np.inf)
+        return cost + self.price * self.disruption.between(units, candidates)

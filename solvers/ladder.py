@@ -223,17 +223,7 @@ def fewest_moves(
         Objective and bounds are in units of disruption; the prices prove the bound with a disruption price of 1.
     """
     assert problem.disruption is not None
-    settled = False
-
-    def listen(progress: Progress) -> None:
-        nonlocal settled
-        if until is not None:
-            enough = progress.objective is not None and progress.objective <= until
-            hopeless = progress.lower_bound is not None and progress.lower_bound > with_slack(until)
-            settled = settled or enough or hopeless
-        if on_progress is not None:
-            on_progress(progress)
-
+    listen, settled = until_settled(until, on_progress, should_stop)
     costs = DisruptedCosts(problem.costs, problem.disruption, 1.0, alone=True)
     moves = AssignmentProblem(costs, problem.loads, problem.lower, problem.upper, problem.pair_loads)
     return solve(
@@ -243,8 +233,29 @@ def fewest_moves(
         rounds=rounds,
         seed=seed,
         on_progress=listen,
-        should_stop=lambda: settled or (should_stop is not None and should_stop()),
+        should_stop=settled,
     )
+
+
+def until_settled(
+    until: float | None, on_progress: ProgressListener | None, should_stop: StopRequest | None
+) -> tuple[ProgressListener, StopRequest]:
+    """Return a listener and a stop request that end a search once its objective is that low, or is proved not to be.
+
+    Both also do what the given ones do.
+    """
+    settled = False
+
+    def listen(progress: Progress) -> None:
+        nonlocal settled
+        if until is not None:
+            enough = progress.objective is not None and progress.objective <= with_slack(until)
+            hopeless = progress.lower_bound is not None and progress.lower_bound > with_slack(until)
+            settled = settled or enough or hopeless
+        if on_progress is not None:
+            on_progress(progress)
+
+    return listen, lambda: settled or (should_stop is not None and should_stop())
 
 
 def _too_few_moves(problem: AssignmentProblem, fewest: SolveResult, began: float) -> SolveResult | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from solvers.disruption import DisruptedCentreCosts
+from solvers.districting.at_centres import CostsAtCentres, assignment_problem
 from solvers.districting.problem import DistrictingProblem, Graph, MatrixCosts, PlaceCosts
-from territory_engine.model import eligibility_classes, locked_units, units_of
+from territory_engine.disruption import current_alignment
+from territory_engine.model import Model, eligibility_classes, locked_units, units_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +37,10 @@ class DistrictModel:
         Whose place a candidate is: a geographic unit's, an account's or a rep's.
     candidate_places : ndarray of float64, shape (n_candidates, 2)
         Latitude and longitude, or x and y; NaN with a travel table.
+    travel_costs : CentreCosts or None
+        What travel alone costs where there is a disruption; the problem's costs may hold a price on moves beside it.
+    moved_weight : float
+        Price per unit of disruption in the problem's costs.
     """
 
     problem: DistrictingProblem
@@ -41,6 +48,43 @@ class DistrictModel:
     rules: tuple[BalanceRule, ...]
     candidate_ids: NDArray[np.object_]
     candidate_places: NDArray[np.float64]
+    travel_costs: CentreCosts | None = None
+    moved_weight: float = 0.0
+
+    def at_centres(self, centres: NDArray[np.int64]) -> Model:
+        """Return the arrays of the assignment problem that is left once centres are given, connection left out."""
+        design = self.problem
+        problem = assignment_problem(design, centres, own_centres=False)
+        travel = None
+        if self.travel_costs is not None:
+            nowhere = np.full(design.n_units, -1, np.int32)
+            travel = CostsAtCentres(replace(design, costs=self.travel_costs), centres, nowhere)
+        return Model(
+            problem=problem,
+            unit_of=self.unit_of,
+            rules=self.rules,
+            fixed=design.fixed,
+            eligible_reps=design.class_allowed.sum(axis=1)[design.class_of],
+            travel_costs=travel,
+            disruption=design.disruption,
+            moved_weight=self.moved_weight,
+        )
+
+    def without_limit_on_moves(self) -> DistrictModel:
+        """Return the model where any amount may change hands."""
+        disruption = self.problem.disruption
+        if disruption is None:
+            return self
+        return replace(self, problem=replace(self.problem, disruption=disruption.with_limit(np.inf)))
+
+    def of_units(self, territory: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the territory of every unit where those of all accounts are given; −1 for units without accounts.
+
+        Where accounts of one unit differ, one of them is taken: a start for a design need not be right.
+        """
+        assignment = np.full(self.problem.n_units, -1, np.int32)
+        assignment[self.unit_of] = territory
+        return assignment
 
 
 def needs_design(planning: PlanningProblem) -> bool:
@@ -77,7 +121,19 @@ def build_district_model(planning: PlanningProblem) -> DistrictModel:
         target=np.nan_to_num(targets),
         target_weight=np.array([rule.target_weight or 0.0 for rule in rules], np.float64),
     )
-    return DistrictModel(problem, unit_of, rules, ids, places)
+    return _with_disruption(planning, DistrictModel(problem, unit_of, rules, ids, places))
+
+
+def _with_disruption(planning: PlanningProblem, model: DistrictModel) -> DistrictModel:
+    """Return the model with the limit and the price on what changes hands, where there are any."""
+    today = current_alignment(planning)
+    if today is None or not today.matters:
+        return model
+    plain = model.problem.costs
+    disruption = today.disruption(model.unit_of, model.problem.n_units)
+    costs = plain if today.weight == 0 else DisruptedCentreCosts(plain, disruption, today.weight)
+    problem = replace(model.problem, costs=costs, disruption=disruption)
+    return replace(model, problem=problem, travel_costs=plain, moved_weight=today.weight)
 
 
 def _columns(planning: PlanningProblem) -> list[str]:

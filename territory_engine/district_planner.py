@@ -9,12 +9,11 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from solvers.bounds import Prices
-from solvers.districting.at_centres import assignment_problem
-from solvers.districting.ladder import design
+from solvers.districting.ladder import design, fewest_moves
 from solvers.result import relative_gap
+from territory_engine.disruption import current_alignment, disruption_record
 from territory_engine.district_model import build_district_model, travel_matrix
 from territory_engine.errors import NoPlanError
-from territory_engine.model import Model
 from territory_engine.no_plan import nothing_found
 from territory_engine.plan import CENTRE_ID, CENTRE_PLACES, Plan
 from territory_engine.plan_tables import (
@@ -38,9 +37,22 @@ if TYPE_CHECKING:
 
 
 def solve_districts(
-    planning: PlanningProblem, *, on_progress: ProgressListener | None = None, should_stop: StopRequest | None = None
+    planning: PlanningProblem,
+    *,
+    start: NDArray[np.int64] | None = None,
+    on_progress: ProgressListener | None = None,
+    should_stop: StopRequest | None = None,
 ) -> Plan:
     """Design territories and return the plan; see :func:`territory_engine.planner.solve`, which calls this.
+
+    Parameters
+    ----------
+    planning : PlanningProblem
+    start : ndarray of int64, shape (n_accounts,), or None
+        Territory of every account to begin with, as a row of ``planning.territory_ids``; −1 for none. If it keeps every
+        rule, the plan is no worse.
+    on_progress, should_stop
+        As for :func:`territory_engine.planner.solve`.
 
     Raises
     ------
@@ -55,19 +67,99 @@ def solve_districts(
         gap=options.gap,
         rounds=options.rounds,
         seed=options.seed,
+        start=None if start is None else model.of_units(start),
         on_progress=on_progress,
         should_stop=should_stop,
     )
+    if result.status == "infeasible" and model.problem.limit is not None:
+        return _over_budget(planning, model, result, should_stop)
     if result.status == "infeasible":
         from territory_engine.infeasibility.districts import infeasible_plan
 
         return infeasible_plan(planning, model, result)
     if result.assignment is None or result.centres is None:
-        raise NoPlanError(nothing_found(planning, result.termination))
-    return _plan(planning, model, result)
+        raise NoPlanError(nothing_found(planning, result.termination, _least_found(planning, result)))
+    return plan_of(planning, model, result)
 
 
-def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) -> Plan:
+def count_moves(
+    planning: PlanningProblem,
+    *,
+    time_limit_s: float | None = None,
+    start: NDArray[np.int64] | None = None,
+    on_progress: ProgressListener | None = None,
+    should_stop: StopRequest | None = None,
+) -> Districts:
+    """Return the design of fewest moves within the other rules, in units of what moves count.
+
+    Parameters
+    ----------
+    planning : PlanningProblem
+        With a limit or a price on moves; the limit is not asked for.
+    time_limit_s : float or None
+        None: as configured.
+    start, on_progress, should_stop
+        As for :func:`solve_districts`.
+
+    Returns
+    -------
+    Districts
+        By unit: ``assignment[build_district_model(planning).unit_of]`` is the territory of every account.
+    """
+    model, options = build_district_model(planning), planning.config.solve
+    return fewest_moves(
+        model.problem,
+        time_limit_s=options.time_limit_s if time_limit_s is None else time_limit_s,
+        seed=options.seed,
+        start=None if start is None else model.of_units(start),
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def _over_budget(
+    planning: PlanningProblem, model: DistrictModel, result: Districts, should_stop: StopRequest | None
+) -> Plan:
+    """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
+    from territory_engine.infeasibility.budget import over_budget
+    from territory_engine.infeasibility.districts import infeasible_plan
+    from territory_engine.infeasibility.pieces import broken_up_today
+    from territory_engine.infeasibility.refusal import refusal_of
+
+    options = planning.config.solve
+    fewest = fewest_moves(
+        model.problem,
+        time_limit_s=options.time_limit_s,
+        seed=options.seed,
+        start=None if result.fewest is None else result.fewest.assignment,
+        should_stop=should_stop,
+    )
+    if fewest.status == "infeasible":
+        return infeasible_plan(planning, model.without_limit_on_moves(), fewest)
+    at_homes = model.at_centres(np.arange(model.problem.n_territories))
+    conflict = over_budget(planning, at_homes, result, fewest, broken_up_today(planning, model))
+    return refusal_of(planning, model.rules, result, conflict, moves_limited=True)
+
+
+def _least_found(planning: PlanningProblem, result: Districts) -> float | None:
+    """Return the fraction that changes hands in the design of fewest moves that was found; None where none was."""
+    today = current_alignment(planning)
+    if today is None or today.total == 0 or result.fewest is None or result.fewest.objective is None:
+        return None
+    return result.fewest.objective / today.total
+
+
+def plan_of(planning: PlanningProblem, model: DistrictModel, result: Districts) -> Plan:
+    """Return the plan of a design, in the IDs of accounts, territories and reps.
+
+    Parameters
+    ----------
+    planning : PlanningProblem
+    model : DistrictModel
+        Of ``planning``.
+    result : Districts
+        With an assignment.
+    """
     assert result.assignment is not None
     assert result.centres is not None
     assert result.objective is not None
@@ -89,6 +181,9 @@ def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) ->
     off_target = model.problem.off_target(assignment)
     if any(rule.target_weight is not None for rule in model.rules):
         terms["balance"] = off_target
+    changed = None if free else disruption_record(planning, territory, prices.moved)
+    if changed is not None and model.moved_weight > 0:
+        terms["disruption"] = model.moved_weight * changed["counted"]
     objective = sum(terms.values())
     lower_bound = min(result.lower_bound, objective) if result.lower_bound is not None else 0.0
     gap = relative_gap(objective, lower_bound)
@@ -118,6 +213,7 @@ def _plan(planning: PlanningProblem, model: DistrictModel, result: Districts) ->
         bound_at_centers=result.bound_at_centres if free else None,
         units=_units_table(planning, model, assignment),
         multipliers=_multipliers(planning, model, result) if free else None,
+        disruption=changed,
     )
 
 
@@ -172,23 +268,15 @@ def _reasons(
     prices: Prices,
     travel: NDArray[np.float64],
 ) -> list[str]:
-    design_problem = model.problem
-    at_centres = Model(
-        problem=assignment_problem(design_problem, centres, own_centres=False),
-        unit_of=model.unit_of,
-        rules=model.rules,
-        fixed=design_problem.fixed,
-        eligible_reps=design_problem.class_allowed.sum(axis=1)[design_problem.class_of],
-    )
     service = Service(
         names=planning.territory_ids.to_numpy(object),
         place="centre" if planning.config.territories.centers == "free" else "rep",
         travel_to=lambda territory: _travel_to(planning, model, centres, territory),
         together="with its group of {0}" if planning.units is None else "with all {0} accounts of unit {1}",
         units=None if planning.units is None else planning.units.ids.to_numpy(object),
-        graph=design_problem.graph,
+        graph=model.problem.graph,
     )
-    return assignment_reasons(planning, at_centres, assignment, prices, travel, service)
+    return assignment_reasons(planning, model.at_centres(centres), assignment, prices, travel, service)
 
 
 def _with_centres(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from territory_engine.grammar import counted
+from territory_engine.wording import rounded_up
 
 if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 
-def nothing_found(planning: PlanningProblem, termination: str) -> str:
+def nothing_found(planning: PlanningProblem, termination: str, least_moved: float | None = None) -> str:
     """Return the text of the error: what was not found, in which time, and what may help.
 
     Parameters
@@ -18,6 +19,8 @@ def nothing_found(planning: PlanningProblem, termination: str) -> str:
     planning : PlanningProblem
     termination : str
         Why the search ended; ``"interrupted"`` calls for no advice.
+    least_moved : float or None
+        The fraction that changes hands in a plan that was found without the limit on it; None where none was.
     """
     if termination == "interrupted":
         return "interrupted before any plan was found that keeps every rule"
@@ -27,6 +30,8 @@ def nothing_found(planning: PlanningProblem, termination: str) -> str:
         spent, more = f" in {counted(planning.config.solve.rounds or 0, 'round')}", ["more [solve] rounds"]
     elif termination == "stalled":
         spent, more = "", []
+    if least_moved is not None:
+        more = [f"max_moved = {rounded_up(least_moved):g} in [disruption], with which a plan was found", *more]
     remedies = [*more, *_looser_rules(planning)] or ["another [solve] seed"]
     return (
         f"no plan that keeps every rule{connected} was found{spent}, and none was proved impossible."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,10 @@ from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
 from territory_engine.infeasibility.budget import over_budget
 from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.infeasibility.refusal import refusal_of
 from territory_engine.model import build_model
 from territory_engine.no_plan import nothing_found
-from territory_engine.plan import Plan, empty_assignments, empty_territories
+from territory_engine.plan import Plan
 from territory_engine.plan_tables import (
     assignments_table,
     clock_notice,
@@ -31,7 +31,6 @@ from territory_engine.travel import travel_to
 
 if TYPE_CHECKING:
     from solvers.result import ProgressListener, SolveResult, StopRequest
-    from territory_engine.infeasibility.conflicts import Conflict
     from territory_engine.model import Model
     from territory_engine.problem import PlanningProblem
 
@@ -78,7 +77,7 @@ def solve(
     if result.status == "infeasible" and model.problem.limit is not None:
         return _over_budget(problem, model, result, should_stop)
     if result.status == "infeasible":
-        return infeasible_plan(problem, model, result, describe_conflict(problem, model, result))
+        return refusal_of(problem, model.rules, result, describe_conflict(problem, model, result))
     if result.assignment is None:
         raise NoPlanError(nothing_found(problem, result.termination))
     return plan_of(problem, model, result)
@@ -142,53 +141,6 @@ def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, sh
         # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
         freely = with_max_moved(problem, None)
         unlimited = build_model(freely)
-        return infeasible_plan(problem, unlimited, fewest, describe_conflict(freely, unlimited, fewest))
-    return infeasible_plan(problem, model, result, over_budget(problem, model, result, fewest))
-
-
-def infeasible_plan(problem: PlanningProblem, model: Model, result: SolveResult, conflict: Conflict) -> Plan:
-    """Return the plan without assignments that tells a conflict and its proof."""
-    proof: dict[str, Any] = {"kind": "prices"} if conflict.by_prices else named_proof(model.rules, result.proof)
-    if not conflict.by_prices and proof.get("kind") != "search":
-        # Too narrow a margin for prices to show beyond rounding: it rests on the simplex.
-        proof = {"kind": "search", "solver": "GLOP", "version": version("ortools"), "parameters": {}}
-    proof.pop("whole_measures", None)
-    if conflict.whole_measures:
-        proof["whole_measures"] = list(conflict.whole_measures)
-    return Plan(
-        status="infeasible",
-        assignments=empty_assignments(),
-        territories=empty_territories(),
-        objective=None,
-        lower_bound=None,
-        gap=None,
-        priced_bound=None,
-        objective_terms={},
-        measures={},
-        prices=named_prices(problem, model.rules, conflict.prices),
-        proof=proof,
-        termination="infeasible",
-        rounds=result.rounds,
-        solve_seconds=result.seconds,
-        seed=problem.config.solve.seed,
-        conflict=conflict.record,
-        notices=_on_relaxations(problem, conflict),
-        disruption=None if model.problem.limit is None else {"price": conflict.prices.moved},
-    )
-
-
-def _on_relaxations(problem: PlanningProblem, conflict: Conflict) -> tuple[str, ...]:
-    """Return what the planner should know of changes that would make a plan possible, where something may change hands."""
-    rule, notices = problem.config.disruption, []
-    if rule is None or not conflict.record["relaxations"]:
-        return ()
-    if rule.max_moved is not None and "least_moved" not in conflict.record:
-        notices.append(
-            "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
-            " planning again will say"
-        )
-    if rule.locked_until is not None and conflict.record.get("unlock"):
-        notices.append(
-            f"An account that is locked until a date is unlocked by clearing its {rule.locked_until!r}, or by a later as_of"
-        )
-    return tuple(notices)
+        return refusal_of(problem, unlimited.rules, fewest, describe_conflict(freely, unlimited, fewest))
+    conflict = over_budget(problem, model, result, fewest)
+    return refusal_of(problem, model.rules, result, conflict, moves_limited=True)

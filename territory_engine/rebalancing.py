@@ -13,9 +13,10 @@ from solvers.tradeoff import trade_off
 from territory_engine.disruption import current_alignment, with_max_moved
 from territory_engine.errors import ConfigError, Finding, NoPlanError
 from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.infeasibility.refusal import refusal_of
 from territory_engine.model import build_model
 from territory_engine.no_plan import nothing_found
-from territory_engine.planner import infeasible_plan, plan_of
+from territory_engine.planner import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,7 +146,7 @@ def rebalance(
         without = with_max_moved(problem, None)
         loose = build_model(without)
         conflict = describe_conflict(without, loose, found.fewest)
-        return Rebalancing(problem, None, (), infeasible_plan(without, loose, found.fewest, conflict))
+        return Rebalancing(problem, None, (), refusal_of(without, loose.rules, found.fewest, conflict))
     if not found.points:
         raise NoPlanError(nothing_found(problem, found.fewest.termination))
     fewest = FewestMoves(

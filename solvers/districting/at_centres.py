@@ -84,4 +84,5 @@ def assignment_problem(
         design.upper,
         target=design.target,
         target_weight=design.target_weight,
+        disruption=design.limit,
     )

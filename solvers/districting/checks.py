@@ -8,6 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from solvers.problem import with_slack
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -47,6 +49,8 @@ def broken_rules(problem: DistrictingProblem, centres: NDArray[np.int64], assign
             broken.append("a given centre was moved")
     elif len(np.unique(centres)) < len(centres):
         broken.append("a candidate is the centre of two territories")
+    if problem.limit is not None and problem.limit.of(assignment) > with_slack(problem.limit.limit):
+        broken.append(f"{problem.limit.of(assignment):g} changes hands, allowed {problem.limit.limit:g}")
     if problem.graph is not None:
         count = pieces(problem.graph, assignment, problem.n_territories)
         broken += [f"territory {t} is in {count[t]} pieces" for t in np.flatnonzero(count > 1)]

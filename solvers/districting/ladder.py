@@ -8,6 +8,9 @@
 6. **Prices at the centres** (``at_centres``, and the fixed-centre ladder): they explain the answer and, where centres are
    given, prove it. Where nothing need be connected the fixed-centre ladder has a last look at the assignment as well.
 
+Where what changes hands is limited or priced, the search also starts from today's alignment, made to be in one piece; and
+where a limit on it leaves no answer in sight, the fewest moves are looked for (``moves``): an answer, or a contradiction.
+
 ``problem`` states what is solved; ``checks`` is the plain definition of every rule.
 """
 
@@ -30,10 +33,12 @@ from solvers.districting.checks import broken_rules
 from solvers.districting.compiled import compile_kernels
 from solvers.districting.connected.search import search_connected
 from solvers.districting.infeasible.certificates import Infeasibility, at_a_glance, components, prove_infeasible
+from solvers.districting.moves import counting_moves, today, too_few_allowed
 from solvers.districting.problem import Districts
 from solvers.districting.whole.exact import solve_exactly
 from solvers.districting.whole.small import solve_small
 from solvers.ladder import solve as solve_assignment
+from solvers.ladder import until_settled
 from solvers.result import Progress, relative_gap
 from solvers.whole import tighten_to_whole
 
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solvers.districting.bound.multipliers import Multipliers
+    from solvers.districting.connected.search import ConnectedSearch
     from solvers.districting.problem import DistrictingProblem
     from solvers.result import ProgressListener, StopRequest, Termination
 
@@ -58,6 +64,9 @@ START_ROUNDS = 6
 """Rounds of the search for centres whose answer is then connected; and of the connected search before a small problem is
 solved whole. Counted, not timed, so that the answer does not depend on the clock."""
 
+TRIAL_ROUNDS = 3
+"""Rounds of the connected search from each of two starts, before the better one is gone on with."""
+
 SETTLINGS = 3
 """A better assignment may move centres, which may better the assignment: so many times at most. The prices are those of the
 last look, a centre or two apart from the answer's at worst."""
@@ -71,6 +80,9 @@ SEARCH_SHARE, PROVEN_BY = 0.45, 0.8
 """With more pairs than that the answer comes first, in this share of the time, and the bound after it, until that part of
 the time is gone: pricing takes the rest."""
 
+FEWEST_SHARE = 0.3
+"""Part of the time in which the fewest moves are looked for where a limited number of moves did not do."""
+
 BOUND_SHARE, MOST_BOUND_S = 0.25, 60.0
 """At most this share of the time, and so many seconds, go into the bound before an answer is looked for."""
 
@@ -83,6 +95,7 @@ def design(
     gap: float = 1e-4,
     rounds: int | None = None,
     seed: int = 0,
+    start: NDArray[np.int32] | None = None,
     on_progress: ProgressListener | None = None,
     should_stop: StopRequest | None = None,
 ) -> Districts:
@@ -99,6 +112,9 @@ def design(
     rounds : int or None
         Stop after this many rounds of improvement: with the number of an earlier answer, that answer comes back.
     seed : int
+    start : ndarray of int32, shape (n_units,), or None
+        An assignment to begin with; −1 where a unit has no territory yet. One that keeps every rule is never lost: what
+        comes back is no worse. None: today's alignment, where that matters.
     on_progress : callable or None
         Called with a :class:`solvers.result.Progress` now and then.
     should_stop : callable or None
@@ -106,7 +122,49 @@ def design(
     """
     if not is_tiny(problem):
         compile_kernels(connected=problem.graph is not None)
-    return _Design(problem, time_limit_s, max(gap, OPTIMAL_GAP), rounds, seed, on_progress, should_stop).run()
+    return _Design(problem, time_limit_s, max(gap, OPTIMAL_GAP), rounds, seed, on_progress, should_stop).run(start)
+
+
+def fewest_moves(
+    problem: DistrictingProblem,
+    *,
+    time_limit_s: float,
+    until: float | None = None,
+    gap: float = OPTIMAL_GAP,
+    rounds: int | None = None,
+    seed: int = 0,
+    start: NDArray[np.int32] | None = None,
+    on_progress: ProgressListener | None = None,
+    should_stop: StopRequest | None = None,
+) -> Districts:
+    """Find the design within the other rules that moves least, whatever it costs; see :func:`solvers.ladder.fewest_moves`.
+
+    Parameters
+    ----------
+    problem : DistrictingProblem
+        With a disruption and given centres; the limit on moves and the soft targets are not asked for.
+    time_limit_s : float
+    until : float or None
+        Ends the search once so little is moved, or is proved impossible; None: goes on to the fewest.
+    gap, rounds, seed, start, on_progress, should_stop
+        As for :func:`design`.
+
+    Returns
+    -------
+    Districts
+        Objective and bounds are in units of disruption; the prices prove the bound with a disruption price of 1.
+    """
+    listen, settled = until_settled(until, on_progress, should_stop)
+    return design(
+        counting_moves(problem),
+        time_limit_s=time_limit_s,
+        gap=gap,
+        rounds=rounds,
+        seed=seed,
+        start=start,
+        on_progress=listen,
+        should_stop=settled,
+    )
 
 
 def is_tiny(problem: DistrictingProblem) -> bool:
@@ -149,7 +207,7 @@ class _Design:
         self.whole_loads = bool(
             np.all(problem.loads == np.rint(problem.loads)) and np.all(problem.upper <= LARGEST_WHOLE_LIMIT)
         )
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = seed, np.random.default_rng(seed)
         self.on_progress, self.requested = on_progress, should_stop or (lambda: False)
         self.centres: NDArray[np.int64] | None = None
         self.assignment: NDArray[np.int32] | None = None
@@ -162,6 +220,7 @@ class _Design:
         self.rounds = 0
         self.deadline_s, self.cut_short = time_limit_s, False
         self.contradiction: Infeasibility | None = None
+        self.fewest: Districts | None = None
         self.stalled = False
 
     # State
@@ -239,8 +298,11 @@ class _Design:
 
     # Rungs
 
-    def run(self) -> Districts:
+    def run(self, start: NDArray[np.int32] | None) -> Districts:
         self.say("measuring travel")
+        self.start = today(self.problem) if start is None else start
+        if self.start is not None and np.all(self.start >= 0):
+            self.offer(self._centres_of(self.start), self.start)
         self.contradiction = at_a_glance(self.problem)
         if self.contradiction is None and self.problem.graph is not None:
             self.contradiction = components(self.problem)
@@ -295,7 +357,7 @@ class _Design:
     def _search(self) -> None:
         if is_tiny(self.problem):
             if self.problem.centres is not None:
-                self._start()
+                self._relaxed()
             self._solve_whole()
             if self.found or self.over():
                 return
@@ -304,12 +366,12 @@ class _Design:
             if self.small:
                 self._solve_whole()
             return
-        start = self._start()
+        start = self._begun()
         if start is None:
             return
         self._connect(*start, START_ROUNDS if self.small else None)
         if not self.found and not self.over():
-            if self.small:
+            if self.small or self.problem.limit is not None:
                 self._contradict()
             if not self.over():
                 self._connect(*start, None)
@@ -336,14 +398,43 @@ class _Design:
             self.offer(answer.centres, answer.assignment)
         return answer.centres, answer.assignment
 
-    def _start(self) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
-        """Return centres and an assignment to connect: the best unconnected one, which is nearly in one piece."""
+    def _centres_of(self, assignment: NDArray[np.int32]) -> NDArray[np.int64]:
+        return self.problem.centres if self.recentring is None else self.recentring.begun(assignment)  # type: ignore[return-value]  # given where there is no recentring
+
+    def _begun(self) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+        """Return centres and an assignment to connect or improve; None where there is no answer.
+
+        Of an assignment to begin with and the best unconnected one the one that does better in a few rounds; an answer
+        that keeps every rule needs no other.
+        """
+        other = self._unconnected()
+        if other is None or self.closed():
+            return None
+        if self.centres is not None and self.assignment is not None:
+            return self.centres, self.assignment
+        if self.start is None or self.problem.centres is None:
+            return other
+        tried = [self._connect(*s, TRIAL_ROUNDS) for s in ((self.problem.centres, self.start), other)]
+        if not self.found and self.problem.limit is not None:
+            self._contradict()
+        if self.centres is not None and self.assignment is not None:
+            return self.centres, self.assignment
+        best = min(tried, key=lambda answer: answer.rank)
+        return best.centres, best.assignment
+
+    def _unconnected(self) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+        """Return the best unconnected answer, which is nearly in one piece; None where there is none."""
         if self.problem.centres is None:
             if self.small and self.multipliers is not None:
                 # The centres that the bound used most are start enough for what is solved whole later.
                 centres = self.multipliers.centres
                 return centres, self.problem.costs.columns(centres).argmin(axis=1).astype(np.int32)
             return self._choose_centres(START_ROUNDS)
+        return self._relaxed()
+
+    def _relaxed(self) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+        """Return the given centres and the fixed-centre ladder's answer, connection left out, and keep its prices."""
+        assert self.problem.centres is not None
         relaxed = assignment_problem(self.problem, self.problem.centres)
         # Without connection the fixed-centre ladder's prices are a bound, and its contradiction a contradiction.
         found = solve_assignment(
@@ -353,7 +444,8 @@ class _Design:
         if found.status == "infeasible":
             nothing = np.empty(0, np.int64)
             measures = tuple(range(self.problem.n_measures))
-            self.contradiction = Infeasibility("limits", nothing, nothing, measures, False, {"kind": "prices"})
+            proof = {"kind": "prices"} if self.problem.limit is None else dict(found.proof)
+            self.contradiction = Infeasibility("limits", nothing, nothing, measures, False, proof)
             return None
         if found.lower_bound is not None:
             self.raise_bound(found.lower_bound, {"kind": "prices"})
@@ -362,7 +454,7 @@ class _Design:
         nearest = np.concatenate([block.argmin(axis=1) for _, _, block in relaxed.blocks()])
         return self.problem.centres, nearest.astype(np.int32)
 
-    def _connect(self, centres: NDArray[np.int64], assignment: NDArray[np.int32], most: int | None) -> None:
+    def _connect(self, centres: NDArray[np.int64], assignment: NDArray[np.int32], most: int | None) -> ConnectedSearch:
         """Make territories of one piece and improve them."""
         if self.time_is_up() or self.rounds_left() == 0:
             most = 0
@@ -381,13 +473,34 @@ class _Design:
         self.stalled = True
         if answer.feasible:
             self.offer(answer.centres, answer.assignment)
+        return answer
 
     def _contradict(self) -> None:
-        """Look for a proof that no answer exists."""
+        """Look for a proof that no answer exists; or, where moves are limited, for an answer with the fewest."""
+        if self.problem.limit is not None:
+            self._count_moves(self.problem.limit.limit)
+            return
         self.say("looking for a contradiction", rounds=0)
         self.contradiction = prove_infeasible(
             self.problem, should_stop=self.time_is_up, effort=max(10.0, self.time_limit_s)
         )
+
+    def _count_moves(self, most: float) -> None:
+        """Look for a design of few enough moves, or a proof that there is none; once."""
+        # Whatever the rounds are: they do not count what is done here, and a repeat must do it again.
+        if self.fewest is not None or self.time_is_up():
+            return
+        self.say("finding the fewest moves")
+        self.fewest = fewest_moves(
+            self.problem,
+            time_limit_s=min(FEWEST_SHARE * self.time_limit_s, max(1.0, self.deadline_s - self.seconds())),
+            until=most,
+            seed=self.seed,
+            should_stop=self.requested,
+        )
+        self.contradiction = too_few_allowed(self.problem, self.fewest)
+        if self.fewest.centres is not None and self.fewest.assignment is not None:
+            self.offer(self.fewest.centres, self.fewest.assignment)
 
     def _solve_whole(self) -> None:
         """Solve the whole problem by integer programming, from the best answer so far."""
@@ -443,6 +556,7 @@ class _Design:
                 multipliers=None,
                 prices=nothing,
                 contradiction=self.contradiction,
+                fewest=self.fewest,
                 proof={} if self.contradiction is None else self.contradiction.proof,
                 rounds=self.rounds,
                 seconds=self.seconds(),
@@ -469,6 +583,7 @@ class _Design:
             multipliers=None if self.multipliers is None else self.multipliers.values,
             prices=prices,
             bound_at_centres=None if given else at_centres,
+            fewest=self.fewest,
             proof=proof,
             rounds=self.rounds,
             seconds=self.seconds(),

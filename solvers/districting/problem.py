@@ -7,6 +7,7 @@ perhaps none). A *candidate* is a place where a territory may be centred. The pl
     subject to  l_kt ≤ L_kt = Σ_{i: t(i)=t} a_ki ≤ u_kt     every measure k and territory t
                 the units of t are connected in the graph     where there is one
                 the unit of t's centre belongs to t           where the candidate has a unit
+                Σ_i d_{i,t(i)} ≤ B                            where what changes hands is limited, with given centres
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solvers.bounds import Prices
+    from solvers.disruption import Disruption
     from solvers.districting.infeasible.certificates import Infeasibility
     from solvers.result import Status, Termination
 
@@ -230,6 +232,9 @@ class DistrictingProblem:
         Soft targets T; ignored where the weight is 0.
     target_weight : ndarray of float64, shape (n_measures,)
         Objective units per unit of load off target; 0 for none.
+    disruption : Disruption or None
+        What changing hands amounts to, with the limit B on it in all, inf for none; None where today's alignment does not
+        matter, or centres are chosen. A price on it is part of the costs (``solvers.disruption.DisruptedCentreCosts``).
     """
 
     costs: CentreCosts
@@ -244,6 +249,7 @@ class DistrictingProblem:
     fixed: NDArray[np.int32]
     target: NDArray[np.float64]
     target_weight: NDArray[np.float64]
+    disruption: Disruption | None = None
 
     @classmethod
     def plain(
@@ -294,6 +300,11 @@ class DistrictingProblem:
         """Whether territories differ in nothing: the same limits and targets, everyone eligible, no locks."""
         same = all(np.all(a == a[:, :1]) for a in (self.lower, self.upper, self.target * self.target_weight[:, None]))
         return bool(same and self.class_allowed.all() and np.all(self.fixed < 0))
+
+    @property
+    def limit(self) -> Disruption | None:
+        """The disruption where it is limited in all; None where it is not."""
+        return self.disruption if self.disruption is not None and self.disruption.limited else None
 
     def may_hold(self) -> NDArray[np.bool_]:
         """Return which territory may hold which unit by class and lock, shape ``(n_units, n_territories)``."""
@@ -359,6 +370,8 @@ class Districts:
         where centres are given.
     bound_at_centres : float or None
         What the prices prove for these very centres: no bound over other centres.
+    fewest : Districts or None
+        The design of fewest moves, or what is known of it, where one was looked for because the limit on them was tight.
     contradiction : Infeasibility or None
         Why no answer exists, where that was proved.
     proof : dict
@@ -378,6 +391,7 @@ class Districts:
     multipliers: NDArray[np.float64] | None
     prices: Prices
     bound_at_centres: float | None = None
+    fewest: Districts | None = None
     contradiction: Infeasibility | None = None
     proof: dict[str, Any] = field(default_factory=lambda: {"kind": "prices"})
     rounds: int = 0

@@ -18,8 +18,11 @@ from territory_engine.infeasibility.conflicts import Conflict
 from territory_engine.wording import limit_text, loads_are_whole, noun, number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from solvers.districting.problem import Districts
     from solvers.result import SolveResult
     from territory_engine.disruption import CurrentAlignment
     from territory_engine.model import Model
@@ -45,7 +48,13 @@ class FewestMoves:
     proved: float
 
 
-def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fewest: SolveResult) -> Conflict:
+def over_budget(
+    planning: PlanningProblem,
+    model: Model,
+    result: SolveResult | Districts,
+    fewest: SolveResult | Districts,
+    broken: Sequence[str] = (),
+) -> Conflict:
     """Return the conflict of a limit on moves with the other rules, which can be kept without it.
 
     Parameters
@@ -53,10 +62,12 @@ def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fe
     planning : PlanningProblem
     model : Model
         With a limit on what changes hands.
-    result : SolveResult
+    result : SolveResult or Districts
         Infeasible, of that model.
-    fewest : SolveResult
+    fewest : SolveResult or Districts
         The fewest moves within the other rules.
+    broken : sequence of str
+        What today's alignment breaks beside limits and permissions, in words.
     """
     today = current_alignment(planning)
     assert today is not None
@@ -71,7 +82,8 @@ def over_budget(planning: PlanningProblem, model: Model, result: SolveResult, fe
     rules = [
         f"at most {_percent(fraction or 0.0)} may change hands: {_amount(today.limit)} of the {_amount(today.total)} {what}"
         f" with a rep today{', where protected accounts count more' if protected else ''}",
-        *_broken_today(planning, model, today),
+        *_broken_today(planning, model, today, broken),
+        *(["every territory is in one piece"] if planning.units is not None else []),
     ]
     if least.proved * today.total > today.limit:
         told = _amount(least.proved * today.total)
@@ -112,20 +124,22 @@ def _amount(value: float) -> str:
     return number(value) if value >= 1000 else f"{value:.4g}"
 
 
-def _proof(model: Model, result: SolveResult, fewest: SolveResult) -> tuple[Prices, float | None, tuple[str, ...]]:
+def _proof(
+    model: Model, result: SolveResult | Districts, fewest: SolveResult | Districts
+) -> tuple[Prices, float | None, tuple[str, ...]]:
     """Return prices that prove it, what they prove, and the measures whose limits must be rounded for that."""
     problem, tight = model.problem, tightened(model.problem)
     rounded = (tight.lower != problem.lower) | (tight.upper != problem.upper)
     measures = tuple(rule.measure for rule, some in zip(model.rules, rounded.any(axis=1), strict=True) if some)
-    for candidate in (Prices(fewest.upper_prices, fewest.lower_prices, moved=1.0), result.prices):
+    for candidate in (Prices(fewest.prices.upper, fewest.prices.lower, moved=1.0), result.prices):
         for limits, whole in ((problem, ()), (tight, measures)):
             if candidate.upper.shape == problem.upper.shape and is_certificate(limits, candidate):
                 return candidate, priced_bound(limits, candidate, costless=True), whole
     return Prices.zero(problem), None, ()
 
 
-def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignment) -> list[str]:
-    """Return what today's alignment breaks, in words: limits, accounts that are with the wrong rep, groups that are apart."""
+def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignment, more: Sequence[str]) -> list[str]:
+    """Return what today's alignment breaks, in words: limits, ``more``, accounts with the wrong rep, groups that are apart."""
     said = []
     problem, n_reps = model.problem, len(planning.reps)
     owned = np.flatnonzero(today.owner >= 0)
@@ -142,6 +156,7 @@ def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignme
                 said.append(f"today {rep} has {amount}, and needs at least {least}")
     if len(said) > SHOWN:
         said = [*said[:SHOWN], f"and {counted(len(said) - SHOWN, 'more limit is', 'more limits are')} broken today"]
+    said += more
     apart = _groups_apart(planning, model, today)
     if len(apart):
         said.append(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from solvers.bounds import Prices, priced_bound
+from solvers.disruption import DisruptedCentreCosts
 from solvers.districting.at_centres import assignment_problem
 from solvers.districting.ladder import design
 from solvers.districting.problem import PlaceCosts
@@ -26,9 +27,8 @@ from territory_engine.config import Groups
 from territory_engine.grammar import counted
 from territory_engine.infeasibility.conflict_wording import exactly, figures, names
 from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.infeasibility.refusal import refusal
 from territory_engine.model import build_model
-from territory_engine.plan import Plan, empty_assignments, empty_territories
-from territory_engine.plan_tables import named_prices
 from territory_engine.wording import distance_unit, limit_text, measure_label, noun
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from solvers.districting.infeasible.certificates import Infeasibility
     from solvers.districting.problem import DistrictingProblem, Districts
     from territory_engine.district_model import DistrictModel
+    from territory_engine.plan import Plan
     from territory_engine.problem import BalanceRule, PlanningProblem
 
 LONGEST_S = 40.0
@@ -62,24 +63,7 @@ def infeasible_plan(planning: PlanningProblem, model: DistrictModel, result: Dis
             "accounts": _accounts(planning, model, contradiction),
             "certificate": certificate,
         }
-    return Plan(
-        status="infeasible",
-        assignments=empty_assignments(),
-        territories=empty_territories(),
-        objective=None,
-        lower_bound=None,
-        gap=None,
-        priced_bound=None,
-        objective_terms={},
-        measures={},
-        prices=named_prices(planning, model.rules, prices),
-        proof=proof,
-        termination="infeasible",
-        rounds=result.rounds,
-        solve_seconds=result.seconds,
-        seed=planning.config.solve.seed,
-        conflict=record,
-    )
+    return refusal(planning, model.rules, result, record, prices, proof)
 
 
 def _proof(model: DistrictModel, why: Infeasibility) -> tuple[Prices, float | None, dict[str, Any]]:
@@ -297,7 +281,8 @@ def _without_permissions(planning: PlanningProblem, problem: DistrictingProblem,
         unlocked = dataclasses.replace(problem, fixed=np.full_like(problem.fixed, -1))
         if _loads_of_a_design(unlocked, left / 3) is not None:
             found.append("unlock accounts ([locks]): without any lock there is a plan")
-    costs = problem.costs
+    # Whether a plan exists has nothing to do with what moves cost.
+    costs = problem.costs.base if isinstance(problem.costs, DisruptedCentreCosts) else problem.costs
     if isinstance(costs, PlaceCosts) and np.isfinite(costs.max_travel):
         for factor in WIDER:
             left = ends - time.perf_counter()

@@ -3,7 +3,8 @@
 Compiled functions take these few arrays instead of objects; a column of a table has a name here instead of an attribute.
 
 Limits are tolls: a load outside its limits by v costs price · v · (1 + v / scale). The linear part makes small
-violations dear, the square spreads large ones over the territories around, which carries load across the map.
+violations dear, the square spreads large ones over the territories around, which carries load across the map. What
+changes hands beyond its limit is a toll of the same form, on the one sum over all territories.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LOWER, UPPER, TARGET = 0, 1, 2
 WEIGHT, PRICE, SCALE = 0, 1, 2
 """Rows of ``Ground.rate``: weight of the soft target, price of a violation, where its square begins to tell."""
 
+MOST = 0
+"""Place in ``Ground.budget`` of the most that may change hands; ``PRICE`` and ``SCALE`` are as in ``Ground.rate``."""
+
 OUTSIDE, PLACE, AFTER, BEFORE, BEST_OF, STALE, LISTED, CHANGED, SPARE = range(9)
 """Columns of ``Division.unit``.
 
@@ -41,8 +45,8 @@ Units; first border unit, −1 for none; a place among these; the unit of the ce
 BORDER, BROKEN, DIRTY, WORK = range(4)
 """Places in ``Division.counts``: border units, broken limits, units that differ from the best, moves looked at."""
 
-OBJECTIVE, BEST = range(2)
-"""Places in ``Division.values``: of the assignment and of the best one."""
+OBJECTIVE, BEST, MOVED = range(3)
+"""Places in ``Division.values``: objective of the assignment and of the best one, and what changes hands."""
 
 
 class Ground(NamedTuple):
@@ -58,6 +62,10 @@ class Ground(NamedTuple):
     limit : ndarray of float64, shape (3, n_measures, n_territories)
         Lower and upper limits and soft targets.
     rate : ndarray of float64, shape (3, n_measures)
+    moved : ndarray of float64, shape (n_units, n_territories)
+        What of each unit changes hands in each territory; (0, 0) where that is not limited.
+    budget : ndarray of float64, shape (3,)
+        The limit on its sum, the price of a violation, and where its square begins to tell.
     forbidden : float
     """
 
@@ -67,6 +75,8 @@ class Ground(NamedTuple):
     load: NDArray[np.float64]
     limit: NDArray[np.float64]
     rate: NDArray[np.float64]
+    moved: NDArray[np.float64]
+    budget: NDArray[np.float64]
     forbidden: float
 
 
@@ -84,7 +94,7 @@ class Division(NamedTuple):
     totals : ndarray of float64, shape (n_measures, n_territories)
         Loads.
     counts : ndarray of int64, shape (4,)
-    values : ndarray of float64, shape (2,)
+    values : ndarray of float64, shape (3,)
     """
 
     assignment: NDArray[np.int32]
@@ -103,7 +113,7 @@ class Division(NamedTuple):
             np.full((n_territories, 4), -1, np.int32),
             np.zeros((n_measures, n_territories)),
             np.zeros(4, np.int64),
-            np.full(2, np.inf),
+            np.full(3, np.inf),
         )
 
 
@@ -114,6 +124,27 @@ def _toll(ground: Ground, k: int, t: int, load: float) -> float:
     toll: float = ground.rate[PRICE, k] * over * (1.0 + over / ground.rate[SCALE, k])
     if ground.rate[WEIGHT, k] > 0.0:
         toll += ground.rate[WEIGHT, k] * abs(load - ground.limit[TARGET, k, t])
+    return toll
+
+
+@njit(cache=True, nogil=True)
+def gone(ground: Ground, i: int, a: int, b: int) -> float:
+    """Return how much more changes hands when unit ``i`` goes from ``a`` to ``b``; 0 where that is not limited."""
+    if ground.moved.shape[0] == 0:
+        return 0.0
+    more: float = ground.moved[i, b] - ground.moved[i, a]
+    return more
+
+
+@njit(cache=True, nogil=True)
+def strain(ground: Ground, division: Division, more: float) -> float:
+    """Return the change of the toll on what changes hands when that grows by ``more``."""
+    if more == 0.0:
+        return 0.0
+    now = max(division.values[MOVED] - ground.budget[MOST], 0.0)
+    then = max(division.values[MOVED] + more - ground.budget[MOST], 0.0)
+    scale = ground.budget[SCALE]
+    toll: float = ground.budget[PRICE] * (then * (1.0 + then / scale) - now * (1.0 + now / scale))
     return toll
 
 
@@ -138,11 +169,14 @@ def bundle_delta(ground: Ground, division: Division, unit: NDArray[np.int32], co
     """Return the change of objective and tolls when unit ``i`` and ``count`` others go to ``b``; inf if one may not."""
     a = division.assignment[i]
     delta: float = ground.table[i, b] - ground.table[i, a]
+    more = gone(ground, i, a, b)
     for p in range(count):
         u = unit[p, CUT]
         if ground.table[u, b] >= ground.forbidden:
             return np.inf
         delta += ground.table[u, b] - ground.table[u, a]
+        more += gone(ground, u, a, b)
+    delta += strain(ground, division, more)
     for k in range(ground.load.shape[1]):
         moved = ground.load[i, k]
         for p in range(count):
@@ -204,10 +238,12 @@ def survey(ground: Ground, division: Division) -> None:
         division.territory[t, CURSOR] = -1
         for k in range(division.totals.shape[0]):
             division.totals[k, t] = 0.0
-    objective = 0.0
+    objective, moved = 0.0, 0.0
     for i in range(n - 1, -1, -1):
         t = division.assignment[i]
         objective += ground.table[i, t]
+        if ground.moved.shape[0] > 0:
+            moved += ground.moved[i, t]
         division.territory[t, SIZE] += 1
         for k in range(ground.load.shape[1]):
             division.totals[k, t] += ground.load[i, k]
@@ -226,7 +262,10 @@ def survey(ground: Ground, division: Division) -> None:
             division.counts[BROKEN] += _is_broken(ground, k, t, division.totals[k, t])
             if ground.rate[WEIGHT, k] > 0.0:
                 objective += ground.rate[WEIGHT, k] * abs(division.totals[k, t] - ground.limit[TARGET, k, t])
+    if moved > ground.budget[MOST]:
+        division.counts[BROKEN] += 1
     division.values[OBJECTIVE] = objective
+    division.values[MOVED] = moved
     division.values[BEST] = np.inf
     note(division)
 
@@ -250,6 +289,12 @@ def move(ground: Ground, division: Division, i: int, b: int) -> None:
     assignment = division.assignment
     a = assignment[i]
     division.values[OBJECTIVE] += ground.table[i, b] - ground.table[i, a]
+    more = gone(ground, i, a, b)
+    if more != 0.0:
+        before = division.values[MOVED] > ground.budget[MOST]
+        division.values[MOVED] += more
+        after = division.values[MOVED] > ground.budget[MOST]
+        division.counts[BROKEN] += (1 if after else 0) - (1 if before else 0)
     for k in range(ground.load.shape[1]):
         load = ground.load[i, k]
         if load != 0.0:

@@ -33,8 +33,10 @@ from solvers.districting.connected.borders import (
     Ground,
     bundle_delta,
     change,
+    gone,
     move,
     note,
+    strain,
 )
 from solvers.districting.connected.connectivity import CUT, Scratch, cut_off
 
@@ -119,7 +121,7 @@ def _chain_delta(ground: Ground, division: Division, i: int, b: int, j: int, c: 
     """Return the change of objective and tolls when ``i`` goes to ``b`` and ``j`` from there to ``c``."""
     a = division.assignment[i]
     delta: float = ground.table[i, b] - ground.table[i, a] + ground.table[j, c] - ground.table[j, b]
-    delta += change(ground, division, b, i, j)
+    delta += change(ground, division, b, i, j) + strain(ground, division, gone(ground, i, a, b) + gone(ground, j, b, c))
     if c == a:
         return delta + change(ground, division, a, j, i)
     return delta + change(ground, division, a, -1, i) + change(ground, division, c, j, -1)
@@ -186,6 +188,7 @@ def anneal(
             continue
         delta = ground.table[i, b] - ground.table[i, a]
         delta += change(ground, division, a, -1, i) + change(ground, division, b, i, -1)
+        delta += strain(ground, division, gone(ground, i, a, b))
         longer = _links(ground, division, i, a) - _links(ground, division, i, b)
         if not _taken(delta + SMOOTHING * temperature * longer, temperature, random):
             continue

@@ -47,6 +47,7 @@ class Cooling:
         self.random = np.array([seed], np.uint64)
         self.order = np.random.default_rng(seed).permutation(len(region.units)).astype(np.int32)
         self.factor = np.full(region.problem.n_measures, FIRST_PRICE)
+        self.moved_factor = FIRST_PRICE
         self.cooled = min(COOLED, COLD * region.fine / (heat * region.step))
         self.best = np.inf
         self.best_centres: NDArray[np.int64] = region.centres.copy()
@@ -57,12 +58,14 @@ class Cooling:
         region = self.region
         for _ in range(min(stages, self.left)):
             done = (self.stages - self.left) / (self.stages - 1)
-            region.price(self.factor)
+            region.price(self.factor, self.moved_factor)
             region.anneal(self.random, self.heat * self.cooled**done, self.each)
             if region.best_objective < self.best:
                 self.best = region.best_objective
                 self.best_centres, self.best_assignment = region.centres.copy(), region.best_assignment
             self.factor = np.where(region.broken(), self.factor * DEARER, np.maximum(self.factor * CHEAPER, 1.0))
+            dearer = region.beyond_budget()
+            self.moved_factor = self.moved_factor * DEARER if dearer else max(self.moved_factor * CHEAPER, 1.0)
             region.recentre()
             self.left -= 1
             if self.left == 0:

@@ -13,6 +13,8 @@ from solvers.districting.connected.borders import (
     BROKEN,
     HOME,
     LOWER,
+    MOST,
+    MOVED,
     OBJECTIVE,
     PRICE,
     SCALE,
@@ -47,6 +49,9 @@ FINE = 0.1
 LEAST_GAIN = 1e-7
 """A move must gain this fraction of a typical step, so that rounding does not keep the descent going."""
 
+SPREAD = 0.02
+"""Fraction of the limit on what changes hands beyond which the square of a violation tells."""
+
 WHOLLY = 100
 """Units up to which every candidate of a territory is tried as its centre."""
 
@@ -77,7 +82,9 @@ class Region:
         assignment: NDArray[np.int32],
         territories: NDArray[np.int64],
         homeless: NDArray[np.int64],
+        spare: float = np.inf,
     ) -> None:
+        """Open some territories; ``spare`` is how much more may change hands in them than now, below 0: how much less must."""
         self.problem, self.costs, self.own, self.homeless = problem, costs, own, homeless
         self.territories = territories
         position = np.full(problem.n_territories, -1, np.int32)
@@ -114,6 +121,7 @@ class Region:
             load,
             np.ascontiguousarray(np.stack([low, high, problem.target[:, territories]])),
             np.ascontiguousarray(np.stack([problem.target_weight, np.zeros(k), np.maximum(width, self.typical)])),
+            *self._budget(position[assignment[self.units]], spare),
             forbidden,
         )
         self.division = Division.of(n, k, m)
@@ -121,6 +129,19 @@ class Region:
         self.scratch = Scratch.of(graph)
         self.load(position[assignment[self.units]])
         self.step, self.fine = self._steps()
+
+    def _budget(self, assignment: NDArray[np.int32], spare: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what changes hands by unit and territory, and the limit on it in this region."""
+        disruption = self.problem.limit
+        self.typical_moved = 1.0
+        if disruption is None:
+            return np.empty((0, 0)), np.array([np.inf, 0.0, 1.0])
+        moved = np.array(disruption.between(self.units, self.territories), order="C")
+        if np.any(moved > 0):
+            self.typical_moved = float(moved[moved > 0].mean())
+        most = float(moved[np.arange(len(moved)), assignment].sum()) + spare
+        slack = 0.5 * LIMIT_SLACK * max(1.0, disruption.limit)
+        return moved, np.array([most + slack, 0.0, max(SPREAD * disruption.limit, self.typical_moved)])
 
     def load(self, assignment: NDArray[np.int32]) -> None:
         """Take an assignment of the region's units."""
@@ -176,11 +197,16 @@ class Region:
         """Return how far limits are broken, in typical units."""
         g, totals = self.ground, self.division.totals
         over = np.maximum(np.maximum(totals - g.limit[UPPER], g.limit[LOWER] - totals), 0.0)
-        return float((over / self.typical[:, None]).sum())
+        return float((over / self.typical[:, None]).sum()) + self._too_much_moved() / self.typical_moved
 
-    def price(self, factor: float | NDArray[np.float64]) -> None:
-        """Set what a violation by one typical unit costs, in typical steps."""
+    def _too_much_moved(self) -> float:
+        """Return by how much what changes hands exceeds its limit."""
+        return max(0.0, float(self.division.values[MOVED] - self.ground.budget[MOST]))
+
+    def price(self, factor: float | NDArray[np.float64], moved: float = HARD) -> None:
+        """Set what a violation by one typical unit costs, in typical steps: of each measure, and of what changes hands."""
         self.ground.rate[PRICE] = factor * self.step / self.typical
+        self.ground.budget[PRICE] = moved * self.step / self.typical_moved
 
     def recentre(self) -> bool:
         """Move each centre to the best candidate in its territory's own units; return whether any moved.
@@ -244,7 +270,9 @@ class Region:
         g, totals = self.ground, self.division.totals
         over = np.maximum(np.maximum(totals - g.limit[UPPER], g.limit[LOWER] - totals), 0.0)
         price = (HARD * self.step / self.typical)[:, None]
-        return self.objective + float((price * over * (1.0 + over / g.rate[SCALE][:, None])).sum())
+        beyond = self._too_much_moved()
+        toll = HARD * self.step / self.typical_moved * beyond * (1.0 + beyond / float(g.budget[SCALE]))
+        return self.objective + float((price * over * (1.0 + over / g.rate[SCALE][:, None])).sum()) + toll
 
     def reseed(self, centres: NDArray[np.int64]) -> None:
         """Move centres and give every unit to the nearest of them that it hangs together with."""
@@ -280,6 +308,10 @@ class Region:
         outside = (totals > g.limit[UPPER]) | (totals < g.limit[LOWER])
         anywhere: NDArray[np.bool_] = outside.any(axis=1)
         return anywhere
+
+    def beyond_budget(self) -> bool:
+        """Return whether more changes hands than may."""
+        return self._too_much_moved() > 0.0
 
     def restore(self, centres: NDArray[np.int64], assignment: NDArray[np.int32]) -> None:
         """Take centres and an assignment."""

@@ -30,6 +30,7 @@ from solvers.districting.connected.region import OwnCandidates, Region
 from solvers.districting.connected.ways import Chooser, Standing, Task
 from solvers.districting.problem import MatrixCosts
 from solvers.districting.whole.parts import subproblem
+from solvers.problem import with_slack
 from solvers.whole import tighten_to_whole
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class ConnectedSearch:
         Whether every rule holds, connection included.
     rounds : int
         Completed rounds.
+    violation : float
+        How far limits are broken, in typical units; 0 where they hold.
     """
 
     centres: NDArray[np.int64]
@@ -110,6 +113,12 @@ class ConnectedSearch:
     objective: float
     feasible: bool
     rounds: int
+    violation: float = 0.0
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What two answers are compared by: the less the better."""
+        return (0.0 if self.feasible else self.violation + 1e-300, self.objective)
 
 
 class Found(NamedTuple):
@@ -216,8 +225,27 @@ class _Search:
         with np.errstate(invalid="ignore"):
             middle = np.where(np.isfinite(low) & np.isfinite(high), (low + high) / 2, np.clip(loads, low, high))
         self.surplus = (loads - middle) / typical if self.broken.any() else np.zeros_like(loads)
+        self.broken += self._too_much_moved()
         self.objective = self.problem.cost_of(self.centres, self.assignment)
         self.feasible = not self.broken.any() and not broken_rules(self.asked, self.centres, self.assignment)
+
+    def _too_much_moved(self) -> NDArray[np.float64] | float:
+        """Work out what may change hands beside what does; return what is too much, by territory, in typical units.
+
+        Each territory is told its share of the excess: whoever has most of what others have today is to be opened first.
+        """
+        self.spare = np.inf
+        limit = self.problem.limit
+        if limit is None:
+            return 0.0
+        each = limit.of_pairs(np.arange(self.problem.n_units), self.assignment)
+        moved = float(each.sum())
+        self.spare = limit.limit - moved
+        if moved <= with_slack(limit.limit):
+            return 0.0
+        typical = float(limit.total[limit.total > 0].mean())
+        share = np.bincount(self.assignment, each, self.problem.n_territories) / moved
+        return share * (-self.spare / typical)
 
     def say(self, report: Reporter, stage: str) -> None:
         """Report where the search stands."""
@@ -236,7 +264,8 @@ class _Search:
 
     def answer(self) -> ConnectedSearch:
         """Return the answer as it stands."""
-        return ConnectedSearch(self.centres, self.assignment, self.objective, self.feasible, self.rounds)
+        violation = float(self.broken.sum())
+        return ConnectedSearch(self.centres, self.assignment, self.objective, self.feasible, self.rounds, violation)
 
     def round(self, pool: ThreadPoolExecutor) -> None:
         """Do one round: a portion of the long annealing under way, or two short tasks."""
@@ -288,6 +317,9 @@ class _Search:
             found = results[r]
             worth_it = found.connected and found.gain > LEAST_GAIN * max(1.0, abs(before))
             better = worth_it and not taken[found.territories].any() and self._apart(found)
+            if better and taken.any() and not self._within_budget(found):
+                # Both parts may have used what room there was.
+                better = False
             if better:
                 taken[found.territories] = True
                 self.centres[found.territories] = found.centres
@@ -306,10 +338,21 @@ class _Search:
         others = np.delete(self.centres, found.territories)
         return self.problem.centres is not None or not np.isin(found.centres, others).any()
 
+    def _within_budget(self, found: Found) -> bool:
+        """Return whether no more changes hands than may, or than did at the beginning of the round."""
+        if self.problem.limit is None:
+            return True
+        then = self.assignment.copy()
+        then[found.units] = found.assignment
+        most = max(with_slack(self.problem.limit.limit), self.problem.limit.limit - self.spare)
+        return self.problem.limit.of(then) <= most
+
     def region(self, territories: NDArray[np.int64]) -> Region:
         """Open some territories."""
         free = np.setdiff1d(self.homeless, self.centres)
-        return Region(self.problem, self.problem.costs, self.own, self.centres, self.assignment, territories, free)
+        return Region(
+            self.problem, self.problem.costs, self.own, self.centres, self.assignment, territories, free, self.spare
+        )
 
     def run(self, task: Task) -> Found:
         """Do one short task; in a thread of its own, changing nothing of the search."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from solvers.districting.problem import DistrictingProblem
 
-Kind = Literal["total", "unit", "locked", "starved", "limits", "components", "surroundings", "search"]
+Kind = Literal["total", "unit", "locked", "starved", "limits", "components", "surroundings", "moves", "search"]
 
 STEPS_PER_EFFORT = 200_000
 """Units looked at per unit of effort while surroundings are examined: about a second's worth."""
@@ -47,6 +47,7 @@ class Infeasibility:
         - ``"limits"``: with these centres the limits clash even for divisible units; prices prove it.
         - ``"components"``: a part of the graph without links to the rest does not divide into whole territories.
         - ``"surroundings"``: no connected set that contains the unit is within the limits.
+        - ``"moves"``: the fewest moves within the other rules are more than may change hands.
         - ``"search"``: an exhaustive search found no answer.
     units : ndarray of int64
         The units concerned; for ``"search"`` those that must all be in different territories, if any.

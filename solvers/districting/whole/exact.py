@@ -136,6 +136,8 @@ class _Search:
         self.cuts: set[Separator] = set()
         self.nodes = 0
         self.deadline = np.inf
+        # Whether every objective is a whole number, moves counted for instance: then so is a bound, rounded up.
+        self.whole = False
 
     def offer(self, centres: NDArray[np.int64], assignment: NDArray[np.int32]) -> bool:
         """Keep an answer if it keeps the rules and is better; return whether it keeps the rules."""
@@ -153,6 +155,10 @@ class _Search:
         optimal = self.value - bound <= GAP_CALLED_OPTIMAL * max(abs(self.value), 1e-9)
         return ExactAnswer(*self.best, self.value, bound, optimal, False, self.nodes)
 
+    def proved(self, value: float) -> float:
+        """Return the bound that a program's proves."""
+        return float(np.ceil(value - 1e-6 * max(1.0, abs(value)))) if self.whole and np.isfinite(value) else value
+
     def halted(self) -> bool:
         return (self.halt is not None and self.halt.called) or time.monotonic() > self.deadline
 
@@ -162,6 +168,7 @@ class _Search:
 
     def run(self, effort: float, open_pairs: NDArray[np.bool_] | None) -> ExactAnswer:
         form = formulate(self.problem)
+        self.whole = not len(form.soft_measures) and bool(np.all(form.pair_cost == np.rint(form.pair_cost)))
         if open_pairs is None and self.best is not None and self.problem.centres is None:
             found = ascend(self.problem, upper_value=self.value, should_stop=self.halted, rounds=ASCENT_ROUNDS)
             self.bound = max(self.bound, found.bound)
@@ -188,8 +195,8 @@ class _Search:
             left = None if np.isinf(self.deadline) else self.deadline - time.monotonic()
             solved = solve_program(program, seed=self.seed, nodes=limit, seconds=left, start=start)
             budget -= max(1, solved.nodes) * form.n_columns
-            if solved.bound / scale > self.bound:
-                self.bound, self.nodes = solved.bound / scale, solved.nodes
+            if self.proved(solved.bound / scale) > self.bound:
+                self.bound, self.nodes = self.proved(solved.bound / scale), solved.nodes
             if solved.values is None or self.closed():
                 break
             if not self.learn(form, rows, solved.values):
@@ -209,16 +216,16 @@ class _Search:
                     rows.add(columns, coefficients, 0.0, np.inf)
             program, scale = self.program(form, rows)
             found = solve_program(program, seed=self.seed, relaxed=True)
-            self.bound = max(self.bound, found.bound / scale)
+            self.bound = max(self.bound, self.proved(found.bound / scale))
             if self.closed() or found.values is None or found.reduced_costs is None or not np.isfinite(self.value):
                 return form, rows
             room = self.value - found.bound / scale + 1e-7 * abs(self.value)
             keep = ~((found.values < 1e-9) & (found.reduced_costs / scale > room))
             pairs, slots = keep[: form.n_pairs], keep[form.n_pairs : form.n_pairs + form.n_slots]
-            smaller = form.restricted(pairs, slots)
+            smaller = form.restricted(pairs, slots).rooted()
             if smaller.impossible():
                 return smaller, rows
-            if smaller.n_pairs > 0.8 * form.n_pairs:
+            if smaller.n_pairs > 0.8 * form.n_pairs and np.array_equal(smaller.slot_root, form.slot_root):
                 return form, rows
             form = smaller
 
@@ -251,8 +258,13 @@ class _Search:
         return len(rows) > before
 
     def cover(self, form: Formulation, rows: Rows, slot_of: NDArray[np.int64], slots: NDArray[np.int64]) -> None:
-        """Forbid the sets of units whose load breaks a limit by less than the solver's tolerance."""
+        """Forbid the sets of units whose load, or moves, break a limit by less than the solver's tolerance."""
         column = form.column
+        if self.problem.limit is not None:
+            chosen = column[np.arange(self.problem.n_units), slot_of]
+            moved = chosen[form.pair_moved[chosen] > 0]
+            if form.pair_moved[moved].sum() > self.problem.limit.effective_limit():
+                rows.add(moved, 1.0, -np.inf, float(len(moved) - 1))
         for s in slots:
             inside = slot_of == s
             t = form.first_of_kind[form.slot_kind[s]]

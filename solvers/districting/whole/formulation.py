@@ -10,6 +10,7 @@ two solutions differ only in their numbering. With given centres every territory
                 Σ_s of candidate j  y_s ≤ 1
                 l_kg y_s ≤ Σ_i a_ki x_is ≤ u_kg y_s
                 e_ks ≥ ± (Σ_i a_ki x_is − T_kg y_s)
+                Σ_is d_is x_is ≤ B                     where what changes hands is limited, with given centres
                 x, y binary
 
 x_is ≤ y_s row by row, rather than summed, is what makes the relaxation strong. Source: the p-median form of Hess et al.
@@ -18,7 +19,7 @@ x_is ≤ y_s row by row, rather than summed, is what makes the relaxation strong
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ class Formulation:
     kind_of : ndarray of int64, shape (n_territories,)
         Kind of each territory.
     slot_candidate, slot_kind, slot_root : ndarray of int64, shape (n_slots,)
-        Candidate, kind, and the candidate's unit (−1: none) of each slot.
+        Candidate, kind, and the candidate's unit of each slot, or a unit that is sure to be with it; −1: none.
     pair_unit, pair_slot : ndarray of int64, shape (n_pairs,)
         By slot, then by unit.
     pair_cost : ndarray of float64, shape (n_pairs,)
@@ -147,6 +148,21 @@ class Formulation:
             self.upper,
         )
 
+    def rooted(self) -> Formulation:
+        """Return the formulation with a root for slots that have none, where a unit has no other slot to go to.
+
+        Connection to a unit that is sure to be there is a far stronger constraint than that of any two units.
+        """
+        if self.problem.centres is None or np.all(self.slot_root >= 0):
+            return self
+        choices = np.bincount(self.pair_unit, minlength=self.problem.n_units)
+        sure = np.flatnonzero(choices[self.pair_unit] == 1)
+        root = self.slot_root.copy()
+        slots, first = np.unique(self.pair_slot[sure], return_index=True)
+        new = root[slots] < 0
+        root[slots[new]] = self.pair_unit[sure[first[new]]]
+        return replace(self, slot_root=root)
+
     def impossible(self) -> bool:
         """Return whether some unit has no slot left, or some kind too few."""
         units = np.bincount(self.pair_unit, minlength=self.problem.n_units)
@@ -191,7 +207,24 @@ class Formulation:
                     rows.add(y[self.slot_candidate == j], 1.0, -np.inf, 1.0)
         for s in range(n_slots):
             self._load_rows(rows, s)
+        self._move_row(rows)
         return rows
+
+    @cached_property
+    def pair_moved(self) -> NDArray[np.float64]:
+        """Return what changes hands with each pair, shape ``(n_pairs,)``; zeros where that is not limited."""
+        if self.problem.limit is None:
+            return np.zeros(self.n_pairs)
+        territory = self.first_of_kind[self.slot_kind[self.pair_slot]].astype(np.int32)
+        return self.problem.limit.of_pairs(self.pair_unit, territory)
+
+    def _move_row(self, rows: Rows) -> None:
+        if self.problem.limit is None:
+            return
+        most, used = self.problem.limit.effective_limit(), np.flatnonzero(self.pair_moved)
+        # A solver's tolerance is absolute: what a typical pair moves is about a hundred.
+        scale = 100.0 / float(self.pair_moved[used].mean()) if len(used) else 1.0
+        rows.add(used, self.pair_moved[used] * scale, -np.inf, most * scale)
 
     def load_scale(self, measure: int) -> float:
         """Return the factor that makes the measure's limits about a thousand: a solver's tolerance is absolute."""
@@ -290,6 +323,13 @@ def formulate(problem: DistrictingProblem) -> Formulation:
     table = problem.costs.columns(candidate)
     lower, upper = effective_limits(problem)
     is_open = np.isfinite(table) & problem.may_hold()[:, first[kind]]
+    if problem.limit is not None:
+        # What a pair moves beyond the least that its unit must has to fit beside the least of all the others.
+        moved = problem.limit.between(np.arange(problem.n_units), kind[: problem.n_territories])
+        least = np.where(is_open, moved, np.inf).min(axis=1)
+        if np.isfinite(least).all():
+            room = problem.limit.effective_limit() - least.sum()
+            is_open &= moved - least[:, None] <= room + 1e-9 * max(1.0, problem.limit.limit)
     rooted = np.flatnonzero(root >= 0)
     for k in range(problem.n_measures):
         load = problem.loads[k]
@@ -305,4 +345,4 @@ def formulate(problem: DistrictingProblem) -> Formulation:
     whole = Formulation(
         problem, kind_of, candidate.astype(np.int64), kind, root, unit, slot, table[unit, slot], lower, upper
     )
-    return whole.restricted(np.ones(whole.n_pairs, np.bool_), np.ones(whole.n_slots, np.bool_))
+    return whole.restricted(np.ones(whole.n_pairs, np.bool_), np.ones(whole.n_slots, np.bool_)).rooted()

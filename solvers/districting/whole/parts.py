@@ -20,7 +20,8 @@ class Part:
     """Some territories with their units, cut out of a larger problem whose other territories stay as they are.
 
     An answer to ``problem`` that keeps its rules keeps those of the whole when written back: no rule speaks of two
-    territories at once, but that a candidate is the centre of one at most, and no candidate here is used outside.
+    territories at once, but that a candidate is the centre of one at most, and no candidate here is used outside; and
+    the limit on what changes hands, of which the part may use what the rest leaves.
 
     Attributes
     ----------
@@ -127,6 +128,11 @@ def subproblem(
     locked = np.where(fixed >= 0, position[fixed], -1).astype(np.int32)
     if np.any((fixed >= 0) & (locked < 0)):
         raise ValueError("a unit of the part is locked to a territory outside the part")
+    disruption = problem.limit
+    if disruption is not None:
+        outside = np.flatnonzero(position[assignment] < 0)
+        left = disruption.limit - float(disruption.of_pairs(outside, assignment[outside]).sum())
+        disruption = disruption.part(units, territories, left)
     part = replace(
         problem,
         costs=MatrixCosts(problem.costs.submatrix(units, chosen)),
@@ -140,5 +146,6 @@ def subproblem(
         class_allowed=problem.class_allowed[:, territories],
         fixed=locked,
         target=problem.target[:, territories],
+        disruption=disruption,
     )
     return Part(part, units, territories, chosen, part_centres, position[assignment[units]])
