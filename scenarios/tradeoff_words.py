@@ -75,6 +75,8 @@ def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:
         sentences = [f"{apart}, and no other account changes hands."]
     elif apart:
         sentences = [f"{apart}, and {counted(count, 'more changes hands', 'more change hands')}: {share}."]
+    elif count == 0:
+        sentences = ["No account changes hands."]
     else:
         sentences = [f"{counted(count, 'account changes hands', 'accounts change hands')}: {share}."]
     if name != table.index[0]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 MOST_POINTS = 50
+NOTICES = 8
 
 
 def _fractions(text: str | None) -> list[float] | None:
@@ -95,6 +96,7 @@ def rebalance(
         from territory_engine.app.rebalance_files import REBALANCING, write_rebalancing_directory
 
         check_destination(out, replace=replace, kind=REBALANCING)
+        _check_outside(out, start)
         with display:
             display.stage("reading the data")
             problem, parent = _problem(config, start, without or [], scenario, measure)
@@ -119,10 +121,24 @@ def rebalance(
         if not quiet:
             tell(said)
             if problem.notices:
-                tell("\nAbout the data:\n" + "\n".join(f"- {notice}" for notice in problem.notices[:8]))
+                shown = [f"- {notice}" for notice in problem.notices[:NOTICES]]
+                more = len(problem.notices) - NOTICES
+                rest = [f"- and {more} more, in each plan's plan.json"] if more > 0 else []
+                tell("\n".join(["\nAbout the data:", *shown, *rest]))
             tell(f"\nWritten to {out}: open {out / 'rebalance.html'} in a browser.")
         if interruption.requested:
             raise typer.Exit(INTERRUPTED)
+
+
+def _check_outside(out: Path, start: Path | None) -> None:
+    """Refuse to write into the plan that is rebalanced, which would be an edited one from then on."""
+    from territory_engine.errors import PlanDirectoryError
+
+    if start is not None and start.exists() and out.resolve().is_relative_to(start.resolve()):
+        raise PlanDirectoryError(
+            f"{out}: lies in the plan directory {start}, which holds nothing but its plan."
+            " Remedy: give another destination"
+        )
 
 
 def _problem(
@@ -140,10 +156,11 @@ def _problem(
     problem = load(config) if file is None else file.base_problem
     if parent is not None:
         problem = start_from_plan(problem, parent)
-    if measure is not None:
-        problem = measured_in(problem, measure)
     if file is not None and scenario is not None:
         problem = apply_scenario(problem, file[scenario])
+    if measure is not None:
+        # What is asked for on the command line overrules the scenario's own.
+        problem = measured_in(problem, measure)
     if without:
         problem = without_reps(problem, without)
     return problem, parent

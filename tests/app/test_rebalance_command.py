@@ -157,6 +157,10 @@ def test_a_scenario_of_the_file_is_rebalanced_to(owned: Path, tmp_path: Path) ->
     plan = json.loads((tmp_path / "out" / "point-01" / "plan.json").read_text(encoding="utf-8"))
     assert plan["scenario"]["name"] == "cid"
     assert audit(tmp_path / "out" / "point-01").passed
+    file.write_text(file.read_text(encoding="utf-8") + 'disruption = { measure = "count" }\n', encoding="utf-8")
+    counted = run("rebalance", file, "--scenario", "cid", "--max-moved", "1", "--measure", "visits", "--out", tmp_path / "visits", "-q")  # fmt: skip
+    assert counted.exit_code == 0, counted.stderr
+    assert json.loads((tmp_path / "visits" / "rebalance.json").read_text(encoding="utf-8"))["measure"] == "visits"
     both = run("rebalance", file, "--scenario", "cid", "--without", "R2", "--points", "2", "--out", tmp_path / "both")
     assert both.exit_code == 0, both.stderr
     record = json.loads((tmp_path / "both" / "point-01" / "plan.json").read_text(encoding="utf-8"))["scenario"]
@@ -211,6 +215,11 @@ def test_a_plan_that_was_edited_is_no_start(three_reps: tuple[Path, Path], tmp_p
     said = refused(three_reps[0], "--from", edited, out=tmp_path / "out")
     assert "assignments.csv: changed since the plan was written" in said
     assert "no such directory" in refused(three_reps[0], "--from", tmp_path / "no", out=tmp_path / "out")
+
+
+def test_a_plan_directory_holds_no_rebalancing(three_reps: tuple[Path, Path]) -> None:
+    said = refused(three_reps[0], "--from", three_reps[1], out=three_reps[1] / "june")
+    assert "lies in the plan directory" in said
 
 
 def test_unknown_reps_and_measures_are_named(owned: Path, tmp_path: Path) -> None:
