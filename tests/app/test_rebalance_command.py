@@ -91,7 +91,11 @@ def test_a_rebalancing_is_a_whole_directory_of_plans_and_says_what_it_found(
     names = record["points"]
     assert {p.name for p in out.iterdir()} == {"rebalance.json", "rebalance.html", "tradeoff.csv", *names}
     assert [p.name for p in out.parent.iterdir()] == ["june"]
-    for words in ("must change hands" if record["fewest_moves"]["found"] else "No account has to", "R3's", f"open {out}"):
+    for words in (
+        "must change hands" if record["fewest_moves"]["found"] else "No account has to",
+        "R3's",
+        f"open {out}",
+    ):
         assert words in said.stdout
     table = pd.read_csv(out / "tradeoff.csv", index_col="point")
     assert table.index.tolist() == names

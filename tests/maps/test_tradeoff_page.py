@@ -44,7 +44,13 @@ addEventListener("load", () => setTimeout(() => {
 
 
 def found_for(
-    measure: str = "revenue", *, n_points: int = 4, name: str = "Shop", owner: Any = None, max_moved: Any = None, **columns: Any
+    measure: str = "revenue",
+    *,
+    n_points: int = 4,
+    name: str = "Shop",
+    owner: Any = None,
+    max_moved: Any = None,
+    **columns: Any,
 ) -> Rebalancing:
     rng = np.random.default_rng(4)
     n = 60
@@ -57,7 +63,12 @@ def found_for(
         }
     ).assign(**columns)  # fmt: skip
     reps = pd.DataFrame(
-        {"rep_id": ["R1", "R2", "R3"], "name": [name] * 3, "latitude": [41.2, 42.8, 42], "longitude": [-94.0, -93, -91.5]}
+        {
+            "rep_id": ["R1", "R2", "R3"],
+            "name": [name] * 3,
+            "latitude": [41.2, 42.8, 42],
+            "longitude": [-94.0, -93, -91.5],
+        }
     )
     config = {
         "data": {"accounts": "a.csv", "reps": "r.csv"},
