@@ -57,8 +57,9 @@ def iowa(folder: Path) -> list[dict[str, Any]]:
     return [row("iowa", runs[0]), row("iowa, again", runs[1], note=f"assignments.csv identical: {same}")]
 
 
-def fdic_inputs(branches: Path, zips: Path | None, folder: Path, *, deposits: bool) -> Path:
+def fdic_inputs(branches: Path, zips: Path | None, folder: Path, *, deposits: bool, n_reps: int | None = None) -> Path:
     """Write accounts.csv, reps.csv and config.toml for the FDIC instance; return the configuration's path."""
+    n_reps = N_REPS if n_reps is None else n_reps
     folder.mkdir(parents=True, exist_ok=True)
     columns = ["UNINUMBR", "NAMEBR", "ZIPBR", "SIMS_LATITUDE", "SIMS_LONGITUDE", "DEPSUMBR"]
     table = pd.read_csv(branches, dtype=str, usecols=columns)
@@ -81,14 +82,14 @@ def fdic_inputs(branches: Path, zips: Path | None, folder: Path, *, deposits: bo
         places = pd.read_csv(zips, dtype={"zip": str})
         places = places[places.population > 0].reset_index(drop=True)
         chosen = places.iloc[
-            rng.choice(len(places), N_REPS, replace=False, p=places.population / places.population.sum())
+            rng.choice(len(places), n_reps, replace=False, p=places.population / places.population.sum())
         ]
         latitude, longitude = chosen.lat.to_numpy(), chosen.lon.to_numpy()
     else:
         known = table[(table.latitude != "") & table.latitude.notna()].drop_duplicates("postal_code")
-        chosen = known.iloc[rng.choice(len(known), N_REPS, replace=False)]
+        chosen = known.iloc[rng.choice(len(known), n_reps, replace=False)]
         latitude, longitude = chosen.latitude.to_numpy(), chosen.longitude.to_numpy()
-    ids = [f"R{i:03d}" for i in range(N_REPS)]
+    ids = [f"R{i:03d}" for i in range(n_reps)]
     pd.DataFrame({"rep_id": ids, "latitude": latitude, "longitude": longitude}).to_csv(folder / "reps.csv", index=False)
     text = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\non_unlocated = "assign"\n\n[[balance]]\nmeasure = "count"\ntolerance = 0.05\n'
     if deposits:

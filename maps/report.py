@@ -10,6 +10,7 @@ import numpy as np
 
 from maps.charts import MOST_BARS, Bar, load_chart, travel_chart
 from maps.page import templates
+from maps.report_moves import key_figures, rules_on_moves, what_changes
 from scenarios.alignment import score_alignment
 from territory_engine.grammar import counted
 from territory_engine.wording import (
@@ -30,6 +31,8 @@ from territory_engine.wording import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scenarios.alignment import AlignmentScore
     from territory_engine.plan import Plan
     from territory_engine.problem import BalanceRule, PlanningProblem
@@ -47,8 +50,8 @@ _ENDINGS = {
 }
 
 
-def write_report(problem: PlanningProblem, plan: Plan, path: Path | str) -> None:
-    """Write a plan as one HTML page to read and to print: results, proof, loads, prices and notes on the data.
+def write_report(problem: PlanningProblem, plan: Plan, path: Path | str, *, moves: pd.DataFrame | None = None) -> None:
+    """Write a plan as one HTML page to read and to print: results, proof, what changes, loads, prices, notes on the data.
 
     The page needs no script and no network. An infeasible plan gives the conflict and what would resolve it.
 
@@ -57,11 +60,13 @@ def write_report(problem: PlanningProblem, plan: Plan, path: Path | str) -> None
     problem : PlanningProblem
     plan : Plan
     path : path-like
+    moves : DataFrame, optional
+        The move list, as :func:`scenarios.move_list.ordered_moves` returns it; the page does not tell of moves without it.
     """
-    Path(path).write_text(report_page(problem, plan), encoding="utf-8", newline="\n")
+    Path(path).write_text(report_page(problem, plan, moves), encoding="utf-8", newline="\n")
 
 
-def report_page(problem: PlanningProblem, plan: Plan) -> str:
+def report_page(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame | None = None) -> str:
     """Return the page that :func:`write_report` writes."""
     before = _before(problem)
     feasible = plan.objective is not None
@@ -76,12 +81,14 @@ def report_page(problem: PlanningProblem, plan: Plan) -> str:
         "notices": list(dict.fromkeys([*plan.notices, *problem.notices])),
         "foreign_owners": counted(before.unknown_owner, "account belongs", "accounts belong") if before else "",
         "sources": problem.sources,
+        "scenario": problem.scenario,
         "rules": rule_sentences(problem),
         "conflict": plan.conflict or {},
         "kpis": _kpis(problem, plan) if feasible else [],
         "comparison": _comparison(problem, plan, before) if feasible and before is not None else [],
         "before": before,
         "broken_before": _broken_before(before),
+        "changes": what_changes(problem, plan, moves) if moves is not None and len(moves) else None,
         "loads": _load_sections(problem, plan, before) if feasible else [],
         "travel": _travel_section(problem, plan) if feasible else None,
         "prices": _prices(problem, plan),
@@ -113,7 +120,14 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
             amount = readable_amount(entry.target_weight) if entry.target_weight else 1.0
             price = f"{number(amount * entry.target_weight)} {objective_unit(problem)}"
             found.append(f"{text}near {share}; {each(entry.measure, amount)} off it costs {price}.")
-    if config.locks:
+    until = config.disruption.locked_until if config.disruption else None
+    if config.disruption and until is not None:
+        # These locks and those of [locks] are in one column, which is none of the reader's files.
+        day = f"{config.disruption.as_of:%Y-%m-%d}"
+        found.append(
+            f"Accounts with a date after {day} in “{until}” stay with their rep of today, and locked ones with theirs."
+        )
+    elif config.locks:
         found.append(f"Accounts with a rep in “{config.locks.column}” stay with that rep.")
     if config.eligibility and config.eligibility.column:
         found.append(
@@ -129,11 +143,7 @@ def rule_sentences(problem: PlanningProblem) -> list[str]:
         found.append("Every territory is in one piece.")
     if config.territories.centers == "free":
         found.append(f"Territories may be centred at {_where_centres_may_be(problem)}.")
-    if config.disruption and config.disruption.max_moved is not None:
-        found.append(
-            f"At most {percent(config.disruption.max_moved)} of {measure_label(config.disruption.measure)} changes hands."
-        )
-    return found
+    return [*found, *rules_on_moves(problem)]
 
 
 def _limit_words(limit: float | str, side: str) -> str:
@@ -193,10 +203,7 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, str]]:
                 )
             )
     if (plan.assignments["previous_rep_id"] != "").any():
-        moved = int(plan.assignments["moved"].sum())
-        found.append(
-            ("Accounts that change hands", number(moved), f"{percent(moved / max(1, len(plan.assignments)))} of all")
-        )
+        found += key_figures(problem, plan)
     return found
 
 

@@ -124,7 +124,7 @@ def score_alignment(problem: PlanningProblem, owners: pd.Series[str]) -> Alignme
     worst: dict[str, float] = {}
     broken: list[BrokenLimit] = []
     for rule in problem.balance_rules():
-        load = _sum(owner, _load(problem, rule.measure, owner), len(reps))
+        load = _sum(owner, loads_at(problem, rule.measure, owner), len(reps))
         with np.errstate(divide="ignore", invalid="ignore"):
             deviation = np.where(rule.target > 0, load / rule.target - 1, np.nan)
         frame[rule.measure] = load
@@ -154,8 +154,16 @@ def _sum(owner: NDArray[np.intp], values: NDArray[np.float64], n_reps: int) -> N
     return np.bincount(owner[known], weights=values[known], minlength=n_reps).astype(np.float64)
 
 
-def _load(problem: PlanningProblem, measure: str, owner: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Load of every account at its owner, shape ``(n_accounts,)``; 0 where a travel table lacks the pair."""
+def loads_at(problem: PlanningProblem, measure: str, owner: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the load of every account at its owner, shape ``(n_accounts,)``; 0 where a travel table lacks the pair.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    measure : str
+    owner : ndarray of int, shape (n_accounts,)
+        Row of the reps; −1 for nobody, where a load that does not depend on the rep is what it is.
+    """
     if problem.load_depends_on_rep(measure):
         return np.nan_to_num(_from_table(problem, measure, owner))
     return problem.measure_values(measure)

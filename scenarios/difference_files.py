@@ -18,7 +18,7 @@ import pandas as pd
 from scenarios.difference_words import headline
 from territory_engine import __version__
 from territory_engine.errors import PlanDirectoryError
-from territory_engine.plan_directory import without_formulas
+from territory_engine.plan_directory import guarded
 from territory_engine.publishing import DirectoryKind
 
 if TYPE_CHECKING:
@@ -132,16 +132,12 @@ _FREE_TEXT = ("name", "from_name", "to_name", "reason")
 
 
 def _write(table: pd.DataFrame, path: Path, *, index: bool = True) -> None:
-    guarded = {c: without_formulas(_one_line(table[c])) for c in _FREE_TEXT if c in table}
+    told = {c: guarded(table[c]) for c in _FREE_TEXT if c in table}
     # A plan's own tables call the count of accounts so.
     parts = ("", "_before", "_gained", "_lost", "_changed", "_after")
     columns = {f"count{part}": f"accounts{part}" for part in parts}
     # Fifteen digits: what is beyond them is the rounding of sums.
-    table.assign(**guarded).rename(columns=columns).to_csv(path, index=index, lineterminator="\n", float_format="%.15g")
-
-
-def _one_line(text: pd.Series[str]) -> pd.Series[str]:
-    return text.astype(str).str.replace(r"[\r\n]+", " ", regex=True)
+    table.assign(**told).rename(columns=columns).to_csv(path, index=index, lineterminator="\n", float_format="%.15g")
 
 
 def _record(

@@ -33,8 +33,7 @@ class Disruption:
     territory : ndarray of int32, shape (n_parts,)
         Ascending within a unit.
     kept : ndarray of float64, shape (n_parts,)
-        What of the unit the territory has today; a unit's parts may add up to less than its total, where some of it
-        belongs to a territory that is no more allowed to be chosen.
+        What of the unit the territory has today; a unit's parts add up to its total.
     limit : float
         The most that may change hands in all; inf for no limit.
     """

@@ -19,11 +19,12 @@ import numpy as np
 
 from solvers.bounds import Prices, centred, cheapest, priced_bound
 from solvers.candidates import Candidates, from_pairs, from_table, gather
+from solvers.chunks import one_blas_thread
 from solvers.disruption import DisruptedCosts
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.infeasibility import is_certificate, prove_infeasible
 from solvers.linear import solve_relaxation
-from solvers.prices import ascend, sample_prices, with_filling
+from solvers.prices import NEAR_STAGES, ascend, sample_prices, with_filling
 from solvers.problem import AssignmentProblem, with_slack
 from solvers.result import Progress, SolveResult, relative_gap
 from solvers.search import Search, Stop
@@ -44,6 +45,7 @@ OPTIMAL_GAP = 1e-6
 """A gap this small is called optimal."""
 
 
+@one_blas_thread
 def solve(
     problem: AssignmentProblem,
     *,
@@ -53,6 +55,8 @@ def solve(
     seed: int = 0,
     on_progress: ProgressListener | None = None,
     should_stop: StopRequest | None = None,
+    near: SolveResult | None = None,
+    glances: bool = True,
 ) -> SolveResult:
     """Solve an assignment problem.
 
@@ -73,9 +77,14 @@ def solve(
         Called with a :class:`Progress` now and then, from the calling thread.
     should_stop : callable or None
         Asked between rounds.
+    near : SolveResult or None
+        Of a problem that differs in its limits only: its prices (where it has a priced bound) and its assignment are a
+        start for these. The answer is no worse than that assignment, where it keeps the limits.
+    glances : bool
+        Whether to settle the most doubtful decisions exactly before the first round, which takes a second at most.
     """
     began = time.perf_counter()
-    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False))
+    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False), glances)
 
     def report(stage: str, **values: float | int | None) -> None:
         if on_progress is not None:
@@ -87,7 +96,7 @@ def solve(
     if certificate is not None:
         return _infeasible(tight, certificate, began)
     report("pricing")
-    prices, candidates, start = _price(tight, stop)
+    prices, candidates, start = _price(tight, stop, None if near is None or near.priced_bound is None else near.prices)
     if start is None:
         # No relaxed assignment over all pairs: the elastic relaxation says which limits cannot hold together.
         certificate = prove_infeasible(tight, thorough=True)
@@ -96,8 +105,16 @@ def solve(
         start = cheapest(tight, prices)[0][:, 0]
     if tight.has_targets:
         prices = centred(tight, prices)
+    known = (
+        None if near is None or near.assignment is None or not tight.is_feasible(near.assignment) else near.assignment
+    )
+    if known is not None:
+        candidates = from_pairs(tight, candidates, known)
     search = Search(tight, candidates, prices, start, np.random.default_rng(seed), report)
-    if tight.limit is not None:
+    if known is not None:
+        search.place(stop)
+        search.start_from(known, stop)
+    elif tight.limit is not None:
         search.place(stop)
         if not search.feasible and not stop.at_once():
             report("finding the fewest moves")
@@ -287,8 +304,13 @@ def _infeasible(problem: AssignmentProblem, certificate: Prices, began: float) -
     )
 
 
-def _price(problem: AssignmentProblem, stop: Stop) -> tuple[Prices, Candidates, NDArray[np.int32] | None]:
-    """Return prices, candidates, and a start (whole but perhaps outside the limits); None if the relaxation fails."""
+def _price(
+    problem: AssignmentProblem, stop: Stop, near: Prices | None
+) -> tuple[Prices, Candidates, NDArray[np.int32] | None]:
+    """Return prices, candidates, and a start (whole but perhaps outside the limits); None if the relaxation fails.
+
+    ``near`` are prices of a problem that differs in its limits only.
+    """
     n, m = problem.n_units, problem.n_territories
     if n * m <= SIMPLEX_PAIRS:
         table = np.broadcast_to(np.arange(m, dtype=np.int32), (n, m))
@@ -305,8 +327,12 @@ def _price(problem: AssignmentProblem, stop: Stop) -> tuple[Prices, Candidates, 
         found = _flow_over_all(problem, sample_prices(problem), stop.gap)
         if found is not None:
             return found
-    prices = sample_prices(problem)
-    return ascend(problem, prices, stop.gap, stop.at_once)
+    if near is not None:
+        return ascend(problem, near, stop.gap, stop.at_once, stages=NEAR_STAGES)
+    if problem.limit is not None:
+        # A sample of today's alignment is out of balance by chance, and would have to move more than may.
+        return ascend(problem, sample_prices(problem.within(np.inf)), stop.gap, stop.at_once)
+    return ascend(problem, sample_prices(problem), stop.gap, stop.at_once)
 
 
 FLOW_PAIRS = 16

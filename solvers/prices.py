@@ -348,6 +348,10 @@ STAGES = ((0.3, 40, 16), (0.3, 40, 16), (0.1, 40, 16), (0.1, 60, 16), (0.03, 60,
 """Temperature (fraction of a typical cost), passes and candidates of each stage; candidates are chosen anew in each."""
 
 
+NEAR_STAGES = STAGES[3:]
+"""Where the ascent begins at prices of a problem much like this one."""
+
+
 def sample_prices(problem: AssignmentProblem) -> Prices:
     """Return first prices from a sample of the units, spread over territories and distances.
 
@@ -394,7 +398,12 @@ def typical_cost(reduced: NDArray[np.float64]) -> float:
 
 
 def ascend(
-    problem: AssignmentProblem, prices: Prices, gap: float, should_stop: Callable[[], bool] = lambda: False
+    problem: AssignmentProblem,
+    prices: Prices,
+    gap: float,
+    should_stop: Callable[[], bool] = lambda: False,
+    *,
+    stages: tuple[tuple[float, int, int], ...] = STAGES,
 ) -> tuple[Prices, Candidates, NDArray[np.int32]]:
     """Return good prices, the candidates they leave and a rounded start, by dual ascent with falling temperature.
 
@@ -407,11 +416,12 @@ def ascend(
         The relative gap wanted: the ascent ends when a stage gains a twentieth of it or less.
     should_stop : callable
         Asked after every stage.
+    stages : tuple of (temperature, passes, candidates)
     """
     scale = typical_cost(cheapest(problem, Prices.zero(problem), 1)[1][:, 0])
     best, best_bound = prices, priced_bound(problem, prices)
-    dual, everyone, fill, warmth = Dual(prices.net, prices.moved), np.ones(problem.n_units), 0, STAGES[0][0] * scale
-    for fraction, passes, width in STAGES:
+    dual, everyone, fill, warmth = Dual(prices.net, prices.moved), np.ones(problem.n_units), 0, stages[0][0] * scale
+    for fraction, passes, width in stages:
         candidates = _nearest_pairs(problem, prices_of(problem, dual), width, fill)
         tried = _ascend(problem, candidates, dual, fraction * scale, everyone, passes)
         found = prices_of(problem, tried)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from solvers.bounds import priced_bound, whole_target_gain
+from solvers.chunks import threads
 from solvers.deviation import Targets
 from solvers.linear import limit_scale, moved_scale
 from solvers.moves import descend, relay
@@ -44,6 +45,9 @@ FIRST_PAIRS = 250
 MOST_PAIRS = 3_000
 CORE_PAIRS = 6_000
 """The core is tried once it has no more open pairs than this."""
+
+GLANCES = ((120, 0.25), (250, 0.25), (400, 0.5))
+"""Open pairs and CP-SAT's deterministic time of the looks that come before the first round."""
 
 STALLED_ROUNDS = 150
 PLACE_TRIES = 16
@@ -74,6 +78,7 @@ class Stop:
     gap: float
     rounds: int | None
     requested: Callable[[], bool]
+    glances: bool = True
 
     def at_once(self) -> bool:
         """Whether the round under way should be given up."""
@@ -199,7 +204,9 @@ class Search:
         if not self.placed:
             self.place(stop)
         self._say("improving")
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        if stop.glances:
+            self.glance(stop)
+        with ThreadPoolExecutor(max_workers=min(2, threads())) as pool:
             while True:
                 reason = stop.now(self)
                 if reason is None and self.proved_infeasible:
@@ -229,6 +236,36 @@ class Search:
             self._raise_penalties()
         if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
             self.polish()
+
+    def glance(self, stop: Stop) -> None:
+        """Settle the few decisions that prices leave most in doubt: often all that a round would find, in a tenth of its time.
+
+        Where the clock cuts it short the assignment stays as it was, as in a round.
+        """
+        halt, before = Halt(), self.pair.copy()
+        for pairs, effort in GLANCES:
+            if stop.at_once():
+                self.pair = before
+                self._refresh()
+                return
+            if not self.feasible or relative_gap(self.objective, self.lower_bound) <= stop.gap:
+                return
+            band = self._band(pairs)
+            if band is None:
+                return
+            seed = int(self.rng.integers(2**31 - 1))
+            self._adopt(band, resolve(self.candidates, band, self.pair, effort=effort, seed=seed, halt=halt))
+
+    def start_from(self, assignment: NDArray[np.int32], stop: Stop) -> None:
+        """Go on from an assignment within the limits if it is better; its pairs must be candidates."""
+        before, value = self.pair, self.objective if self.feasible else np.inf
+        self.pair = self.candidates.pair_of(assignment)
+        self._refresh()
+        if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
+            self.polish()
+        if not self.feasible or self.objective >= value:
+            self.pair = before
+            self._refresh()
 
     def polish(self) -> None:
         """Shift and swap on the true costs without breaking a limit."""
@@ -472,7 +509,7 @@ class Search:
             self.band_wanted *= 1.25 if answer.optimal else 0.8
             self.band_wanted = min(max(self.band_wanted, 100.0), float(CORE_PAIRS))
 
-    def _band(self) -> Neighbourhood | None:
+    def _band(self, most: float | None = None) -> Neighbourhood | None:
         """Open the pairs of least regret all over: the few decisions that prices leave in doubt.
 
         Source: the core concept of knapsack problems (Balas & Zemel 1980); here a heuristic, the core itself is exact.
@@ -480,7 +517,7 @@ class Search:
         second = self.regret[self.regret > 0]
         if len(second) == 0:
             return None
-        wanted = min(int(self.band_wanted), len(second) - 1)
+        wanted = min(int(self.band_wanted if most is None else most), len(second) - 1)
         width = float(np.partition(second, wanted)[wanted])
         everything = np.arange(self.problem.n_territories, dtype=np.int32)
         return open_neighbourhood(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from territory_engine.config_findings import findings_of, syntax_finding
+from territory_engine.config_findings import findings_of, lines_of_keys, syntax_finding
 from territory_engine.errors import ConfigError, Finding
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,11 +24,6 @@ class _Section(BaseModel):
     """A table of the configuration: immutable, and unknown keys are errors rather than silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _as_number(value: Any) -> Any:
-    """Return a whole number as the float that a strict model asks for."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class ColumnNames(_Section):
@@ -166,11 +161,6 @@ class Protection(_Section):
     column: str
     weight: Positive
 
-    @field_validator("weight", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return _as_number(value)
-
 
 class Disruption(_Section):
     """``[disruption]``: today's alignment, and what changing it may cost.
@@ -193,17 +183,20 @@ class Disruption(_Section):
     def _several(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("max_moved", "weight", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return _as_number(value)
-
     @model_validator(mode="after")
     def _dates_together(self) -> Disruption:
         if (self.locked_until is None) != (self.as_of is None):
             raise ValueError(
                 "locked_until and as_of go together: as_of = 2026-07-01 is the day on which accounts change hands"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> Disruption:
+        columns = [protection.column for protection in self.protect]
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        if twice:
+            raise ValueError(f"protect names {twice[0]!r} twice: give its weight once")
         return self
 
 
@@ -272,13 +265,69 @@ class Config(_Section):
         return entries
 
 
+class PlanFile(Config):
+    """What a configuration file may hold beside the configuration: scenarios, which a plan takes no notice of.
+
+    Here for the names of its keys alone. :mod:`scenarios` reads these tables.
+    """
+
+    scenario: Any = None
+    forecast: Any = None
+    base: Any = None
+
+
+SCENARIO_KEYS = tuple(key for key in PlanFile.model_fields if key not in Config.model_fields)
+"""Top-level keys of a file of scenarios that are not the plan's."""
+
+
+def plan_file(path: str | Path) -> Path:
+    """Return the file that holds the plan's configuration: the one given, or the one that its ``base`` names.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, ``base`` is not a path, or it stands beside a configuration or leads to another base.
+    """
+    path = Path(path)
+    content, text = read_toml(path)
+    if "base" not in content:
+        return path
+    lines = lines_of_keys(text)
+    row, base = lines.get(("base",)), content["base"]
+    findings = [_unknown_key(key, path.name, lines) for key in content if key not in PlanFile.model_fields]
+    beside = [key for key in content if key in Config.model_fields]
+    if not isinstance(base, str) or not base.strip():
+        shown = str(base).lower() if isinstance(base, bool) else str(base)
+        remedy = 'write base = "config.toml"'
+        what = "is not the path of a configuration"
+        findings.append(Finding(what, path.name, row, "base", shown, "a path in quotes", remedy))
+    elif beside:
+        what = f"stands beside {', '.join(beside)}: the plan is either in this file or in the base's"
+        remedy = "move them into the base's own file, or remove base"
+        findings.append(Finding(what, path.name, row, "base", base, ", ".join(SCENARIO_KEYS), remedy))
+    if findings:
+        raise ConfigError(findings)
+    target = path.parent / str(base)
+    if "base" in read_toml(target)[0]:
+        remedy = "name the file with the plan itself, or inherit between scenarios of one file"
+        raise ConfigError(Finding("names a file that has a base itself", path.name, row, "base", base, None, remedy))
+    return target
+
+
+def _unknown_key(key: str, file: str, lines: dict[tuple[str | int, ...], int]) -> Finding:
+    near = difflib.get_close_matches(key, SCENARIO_KEYS, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else "remove it"
+    what = "is not a key this version knows"
+    return Finding(what, file, lines.get((key,)), key, allowed=", ".join(SCENARIO_KEYS), remedy=remedy)
+
+
 def load_config(path: str | Path) -> Config:
     """Read and validate a configuration file; every problem is found, each with its key and line.
 
     Parameters
     ----------
     path : str or Path
-        A TOML file, UTF-8.
+        A TOML file, UTF-8. Tables of scenarios in it are left to :mod:`scenarios`.
 
     Returns
     -------
@@ -290,13 +339,25 @@ def load_config(path: str | Path) -> Config:
     ConfigError
         The file is missing, is not TOML, or says something that is not allowed.
     """
+    content, text = read_toml(path)
+    plan = {key: value for key, value in content.items() if key not in ("scenario", "forecast")}
+    return parse_config(plan, file=Path(path).name, text=text)
+
+
+def read_toml(path: str | Path) -> tuple[dict[str, Any], str]:
+    """Return what a TOML file says, and its text.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or is not TOML.
+    """
     path = Path(path)
     text = _read_text(path)
     try:
-        content = tomllib.loads(text)
+        return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(syntax_finding(path.name, text, str(error))) from None
-    return parse_config(content, file=path.name, text=text)
 
 
 def parse_config(content: dict[str, Any], *, file: str = "configuration", text: str = "") -> Config:
@@ -322,7 +383,7 @@ def parse_config(content: dict[str, Any], *, file: str = "configuration", text: 
     try:
         return Config.model_validate(prepared)
     except ValidationError as error:
-        raise ConfigError(findings_of(error, Config, file, text)) from None
+        raise ConfigError(findings_of(error, PlanFile, file, text)) from None
 
 
 def _read_text(path: Path) -> str:

@@ -6,7 +6,7 @@ anyway: it is reported apart and counts nowhere, neither in what moves nor in wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from solvers.disruption import Disruption
 from territory_engine.errors import ConfigError, Finding
-from territory_engine.wording import measure_label, number, percent
+from territory_engine.wording import noun, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,6 +117,25 @@ def disruption_record(problem: PlanningProblem, rep: NDArray[np.int64], price: f
     }
 
 
+def with_max_moved(problem: PlanningProblem, fraction: float | None) -> PlanningProblem:
+    """Return the problem with another limit on moves, a fraction of the measure; None for none.
+
+    The problem must have a ``[disruption]``.
+    """
+    assert problem.config.disruption is not None
+    rule = problem.config.disruption.model_copy(update={"max_moved": fraction})
+    return replace(problem, config=problem.config.model_copy(update={"disruption": rule}))
+
+
+def fraction_for(fraction: float) -> float:
+    """Return a fraction rounded up to four digits, as it may be written for ``max_moved``; above 1 where none will do."""
+    if fraction <= 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(fraction)) - 3)
+    rounded = float(np.ceil(fraction / step * (1 - 1e-12)) * step)
+    return min(1.0, rounded) if fraction <= 1 + 1e-9 else rounded
+
+
 def check_budget(problem: PlanningProblem) -> None:
     """Refuse a limit on moves that the locks alone exceed.
 
@@ -132,15 +151,22 @@ def check_budget(problem: PlanningProblem) -> None:
     amount = float(today.amount[forced].sum())
     if amount <= today.limit * (1 + 1e-9):
         return
-    fraction = amount / today.total
+    needed = fraction_for(amount / today.total)
     ids = ", ".join(map(str, problem.accounts.index[forced][:5])) + (" …" if forced.sum() > 5 else "")
-    what = "accounts" if today.measure == "count" else measure_label(today.measure)
+    what = f"{number(amount)} {noun(today.measure, amount)}, of {number(today.total)} with a rep today"
+    if problem.config.disruption and problem.config.disruption.protect:
+        what = f"{number(amount)} with their protection, of {number(today.total)} with a rep today"
+    allowed: str | None = f"at least {needed:g}"
+    remedy = "raise max_moved, or clear some of these locks"
+    if needed > 1:
+        allowed = None
+        remedy = "clear some of these locks, lower the weights in [[disruption.protect]], or remove max_moved: no limit of 1 or less is enough"
     raise ConfigError(
         Finding(
-            f"is below what the locks force: accounts locked to another rep than today's ({ids}) have {number(amount)} {what}",
+            f"is below what the locks force: accounts that are locked to another rep than today's ({ids}) count {what}",
             column="disruption.max_moved",
             value=f"{problem.config.disruption.max_moved:g}",  # type: ignore[union-attr]  # there is a limit, so there is a rule
-            allowed=f"at least {percent(fraction)}, {np.ceil(fraction * 1e4) / 1e4:g}",
-            remedy="raise max_moved, or clear some of these locks",
+            allowed=allowed,
+            remedy=remedy,
         )
     )

@@ -6,6 +6,7 @@
     ├── InputError              bad data or configuration (exit code 2)
     │   └── ConfigError         the configuration file itself
     ├── PlanDirectoryError      a plan directory that cannot be read or written (exit code 2)
+    ├── SchedulerError          a Dask cluster that is not there, or cannot run scenarios (exit code 2)
     └── NoPlanError             no plan found inside the time limit, nothing proved (exit code 4)
 
 Infeasibility is not an error: it is the status of a plan, with a conflict and a relaxation.
@@ -86,6 +87,10 @@ class ConfigError(InputError):
 
 class PlanDirectoryError(TerritoryError):
     """A plan directory cannot be read or written: it exists already, is incomplete, or was edited by hand."""
+
+
+class SchedulerError(TerritoryError):
+    """There is no Dask cluster at this address, or it cannot run scenarios."""
 
 
 class NoPlanError(TerritoryError):

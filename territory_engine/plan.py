@@ -88,6 +88,10 @@ class Plan:
         ``accounts`` (account_ids concerned), ``certificate`` (a number > 0 that the prices prove).
     notices : tuple of str
         What the planner should know about the search. What there is to know about the data is in ``problem.notices``.
+    parent : dict or None
+        The plan it was made from, if any: ``path`` (as given), ``sha256`` (of its ``plan.json``), ``status``,
+        ``objective``, ``gap``, ``engine_version``, ``created`` and ``moved`` (accounts moved from it; None where either
+        plan is infeasible).
     bound_at_centers : float or None
         Where centres were chosen: what ``prices`` prove for these very centres. It is no bound over other centres.
     units : DataFrame or None, index ``unit_id``
@@ -117,7 +121,7 @@ class Plan:
     seed: int
     conflict: dict[str, Any] | None = None
     notices: tuple[str, ...] = ()
-    parent: str | None = None
+    parent: dict[str, Any] | None = None
     bound_at_centers: float | None = None
     units: pd.DataFrame | None = None
     multipliers: pd.Series[float] | None = None
@@ -283,7 +287,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     if outside := left_out(plan).strip():
         lines.append(outside)
     if len(plan.objective_terms) > 1:
-        parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "disruption"}
+        parts = {"travel": "travel", "balance": "loads off their targets", "disruption": "moves"}
         told = (f"{_number(value)} for {parts.get(term, term)}" for term, value in plan.objective_terms.items())
         lines.append(f"Of the objective, {', '.join(told)}.")
     lines += [
@@ -306,6 +310,8 @@ def _moves(plan: Plan) -> list[str]:
             line += f": {_percent(told['moved_fraction'])} of {told['measure']}"
         elif told:
             line += f", {_percent(told['moved_fraction'])} of those that have a rep"
+        if told and told["counted"] > told["moved"]:
+            line += f" ({_percent(told['counted'] / told['total'])} with protection)"
         if told.get("limit") is not None and told["total"] > 0:
             line += f"; at most {_percent(told['limit'] / told['total'])} may"
         lines.append(f"{line}.")

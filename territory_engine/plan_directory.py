@@ -1,7 +1,7 @@
 """A plan as a directory: written whole or not at all, complete, and read back exactly.
 
 The files and their columns are public API. Numbers are written so that reading gives the same double back, and the
-tables are the same bytes for the same plan; only ``plan.json`` holds how long the solve took.
+tables are the same bytes for the same plan; only ``plan.json`` holds when it was written and how long the solve took.
 
 Spreadsheets run text that begins with ``=``, ``+``, ``-``, ``@`` or a tab as a formula. The one free-text column,
 ``reason``, is guarded: such a sentence (or one that begins with an apostrophe) gets an apostrophe in front, which
@@ -14,6 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,13 +27,23 @@ from territory_engine.config import Config
 from territory_engine.errors import PlanDirectoryError
 from territory_engine.geography.storage import PAIRS, UNITS, read_units, unit_files, write_units
 from territory_engine.plan import ASSIGNMENT_COLUMNS, CENTRE_ID, Plan
-from territory_engine.problem import PlanningProblem, Source
+from territory_engine.problem import PlanningProblem, ScenarioRecord, Source
 from territory_engine.publishing import check_destination, publishing
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["check_destination", "publishing", "read_plan", "seal", "without_formulas", "write_plan_files"]
+__all__ = [
+    "changed_files",
+    "check_destination",
+    "guarded",
+    "intact_record",
+    "publishing",
+    "read_plan",
+    "read_record",
+    "seal",
+    "write_plan_files",
+]
 
 _STORED = {
     "accounts": "inputs/accounts.parquet",
@@ -46,7 +58,9 @@ _UNITS, _MULTIPLIERS = "units.csv", "multipliers.csv"
 _FORMULA = ("=", "+", "-", "@", "\t", "'")
 
 
-def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -> None:
+def write_plan_files(
+    problem: PlanningProblem, plan: Plan, folder: str | Path, *, run: dict[str, Any] | None = None
+) -> None:
     """Write ``assignments.csv``, ``territories.csv``, ``plan.json`` and ``inputs/`` into an existing folder.
 
     An infeasible plan has no assignments: then only ``plan.json``, with the conflict and the prices that prove it,
@@ -58,6 +72,8 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
     plan : Plan
     folder : path
         Usually the temporary folder that :func:`publishing` yields.
+    run : dict, optional
+        Which run of a file of scenarios made it, for ``plan.json``: ``name``, ``parents``, ``digest``.
 
     Raises
     ------
@@ -73,14 +89,15 @@ def write_plan_files(problem: PlanningProblem, plan: Plan, folder: str | Path) -
         record = plan.to_dict()
         record |= {
             "config": problem.config.model_dump(mode="json", exclude_none=True),
-            "inputs": [
-                {"role": s.role, "path": s.path, "sha256": s.sha256, "rows": s.rows, "stored": _stored(s.role, written)}
-                for s in problem.sources
-            ],
+            "inputs": [_input(source, written) for source in problem.sources],
+            **({"scenario": asdict(problem.scenario)} if problem.scenario is not None else {}),
             "data_notices": list(problem.notices),
             "files": {name: _sha256(folder / name) for name in written},
             "engine_version": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
+        if run is not None:
+            record["run"] = run
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (folder / "plan.json").write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -121,7 +138,7 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
         Every such file is listed.
     """
     folder = Path(folder)
-    record = _read_record(folder)
+    record = read_record(folder)
     try:
         _check_files(folder, record)
         config = Config.model_validate_json(json.dumps(record["config"]))
@@ -136,10 +153,13 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
             reps=pd.read_parquet(folder / _STORED["reps"]),
             travel_table=_read_if_stored(folder, record, "travel"),
             background=_read_background(folder, record),
-            sources=tuple(Source(s["role"], s["path"], s["sha256"], s["rows"]) for s in record["inputs"]),
+            sources=tuple(
+                Source(s["role"], s["path"], s["sha256"], s["rows"], s.get("rows_in_file")) for s in record["inputs"]
+            ),
             notices=tuple(record["data_notices"]),
             base_dir=folder / "inputs",
             units=units,
+            scenario=ScenarioRecord(**record["scenario"]) if record.get("scenario") is not None else None,
         )
         if record["status"] == "infeasible":
             return problem, Plan.from_dict(record)
@@ -158,7 +178,31 @@ def read_plan(folder: str | Path) -> tuple[PlanningProblem, Plan]:
         raise PlanDirectoryError(f"{folder}: the plan cannot be read ({error}). {_REMEDY}") from error
 
 
+def intact_record(folder: str | Path) -> dict[str, Any]:
+    """Return what ``plan.json`` says, once every file that it vouches for is there as it was written.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, or a file is missing or was edited.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    try:
+        _check_files(folder, record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PlanDirectoryError(f"{folder / 'plan.json'}: not the record of a plan ({error}). {_REMEDY}") from error
+    return record
+
+
 _REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
+
+
+def _input(source: Source, written: list[str]) -> dict[str, Any]:
+    told = {"role": source.role, "path": source.path, "sha256": source.sha256, "rows": source.rows}
+    if source.rows_in_file is not None:
+        told["rows_in_file"] = source.rows_in_file
+    return {**told, "stored": _stored(source.role, written)}
 
 
 def _stored(role: str, written: list[str]) -> str | None:
@@ -209,12 +253,18 @@ def _storable(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**mixed) if mixed else frame
 
 
+def guarded(text: pd.Series[Any]) -> pd.Series[str]:
+    """Return free text as a CSV file may hold it: on one line, and never a spreadsheet's formula."""
+    # A stray line break would make two rows of a sentence in naive readers.
+    line = text.astype("str").str.replace(r"[\r\n]+", " ", regex=True)
+    return line.where(~line.str.startswith(_FORMULA), "'" + line)
+
+
 def _write_tables(plan: Plan, folder: Path) -> list[str]:
     """Write the plan's tables; returns the names written."""
-    # A reason is one sentence on one line; a stray line break would make two rows of it in naive readers.
-    reason = plan.assignments["reason"].astype("str").str.replace(r"[\r\n]+", " ", regex=True)
     moved = np.where(plan.assignments["moved"].to_numpy(np.bool_), "true", "false")
-    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=without_formulas(reason))
+    reason = guarded(plan.assignments["reason"])
+    assignments = plan.assignments[list(ASSIGNMENT_COLUMNS)].assign(moved=moved, reason=reason)
     assignments.to_csv(folder / "assignments.csv", index_label="account_id", lineterminator="\n")
     plan.territories.to_csv(folder / "territories.csv", index_label="territory_id", lineterminator="\n")
     written = ["assignments.csv", "territories.csv"]
@@ -227,11 +277,6 @@ def _write_tables(plan: Plan, folder: Path) -> list[str]:
         )
         written.append(_MULTIPLIERS)
     return written
-
-
-def without_formulas(text: pd.Series[str]) -> pd.Series[str]:
-    """Return free text for a table: an apostrophe before what a spreadsheet would run as a formula."""
-    return text.where(~text.str.startswith(_FORMULA), "'" + text)
 
 
 def _read_table(folder: Path, name: str) -> pd.DataFrame:
@@ -259,7 +304,15 @@ def _floats(text: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]
     return np.array([float(cell) if cell else np.nan for cell in text], dtype=np.float64)
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: str | Path) -> dict[str, Any]:
+    """Return a plan directory's ``plan.json``; the files it vouches for are not looked at.
+
+    Raises
+    ------
+    PlanDirectoryError
+        The folder is no plan directory, or ``plan.json`` is no JSON object.
+    """
+    folder = Path(folder)
     path = folder / "plan.json"
     if not path.is_file():
         if not folder.exists():
@@ -286,6 +339,16 @@ def _check_files(folder: Path, record: dict[str, Any]) -> None:
     tables = [] if record["status"] == "infeasible" else ["assignments.csv", "territories.csv"]
     required = [*tables, _STORED["accounts"], _STORED["reps"]]
     wrong = [f"{name}: no SHA-256 in plan.json" for name in required if name not in files]
+    wrong += changed_files(folder, record)
+    if wrong:
+        raise PlanDirectoryError(f"{folder}: {'; '.join(wrong)}. {_REMEDY}")
+
+
+def changed_files(folder: str | Path, record: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the files that ``plan.json`` vouches for, one line each: missing, or changed since."""
+    folder, files, wrong = Path(folder), record.get("files"), []
+    if not isinstance(files, dict):
+        return ["plan.json: the key 'files' is missing"]
     for name, expected in files.items():
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
@@ -294,8 +357,7 @@ def _check_files(folder: Path, record: dict[str, Any]) -> None:
             wrong.append(f"{name}: missing")
         elif _sha256(folder / name) != expected:
             wrong.append(f"{name}: changed since the plan was written (its SHA-256 does not match plan.json)")
-    if wrong:
-        raise PlanDirectoryError(f"{folder}: {'; '.join(wrong)}. {_REMEDY}")
+    return wrong
 
 
 def _read_if_stored(folder: Path, record: dict[str, Any], role: str) -> pd.DataFrame | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from solvers.ladder import fewest_moves
 from solvers.ladder import solve as solve_arrays
 from solvers.result import relative_gap
-from territory_engine.disruption import disruption_record
+from territory_engine.disruption import disruption_record, with_max_moved
 from territory_engine.district_model import needs_design
 from territory_engine.district_planner import solve_districts
 from territory_engine.errors import NoPlanError
@@ -81,10 +80,11 @@ def solve(
         return refusal_of(problem, model.rules, result, describe_conflict(problem, model, result))
     if result.assignment is None:
         raise NoPlanError(nothing_found(problem, result.termination))
-    return _plan(problem, model, result)
+    return plan_of(problem, model, result)
 
 
-def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
+def plan_of(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
+    """Return the plan that an assignment makes, in accounts and reps."""
     assert result.assignment is not None
     assert result.lower_bound is not None
     assert result.priced_bound is not None
@@ -133,9 +133,14 @@ def _plan(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
 def _over_budget(problem: PlanningProblem, model: Model, result: SolveResult, should_stop: StopRequest | None) -> Plan:
     """Return the plan that says whether the limit on moves is to blame, and what the least would be."""
     options = problem.config.solve
-    fewest = fewest_moves(model.problem, time_limit_s=options.time_limit_s, seed=options.seed, should_stop=should_stop)
+    left_s = max(options.time_limit_s - result.seconds, options.time_limit_s / 3)
+    fewest = fewest_moves(
+        model.problem, time_limit_s=left_s, rounds=options.rounds, seed=options.seed, should_stop=should_stop
+    )
     if fewest.status == "infeasible":
-        freely = replace(model, problem=model.problem.within(np.inf))
-        return refusal_of(problem, model.rules, fewest, describe_conflict(problem, freely, fewest))
+        # The other rules contradict each other: they are explained, and mended, as if any number of moves were allowed.
+        freely = with_max_moved(problem, None)
+        unlimited = build_model(freely)
+        return refusal_of(problem, unlimited.rules, fewest, describe_conflict(freely, unlimited, fewest))
     conflict = over_budget(problem, model, result, fewest)
     return refusal_of(problem, model.rules, result, conflict, moves_limited=True)

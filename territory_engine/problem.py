@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.grammar import counted
+
 if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
@@ -30,13 +32,73 @@ class Source:
     sha256 : str
         Of the file's bytes.
     rows : int
-        Records read.
+        Records planned with: those read, less and plus what a scenario removed and added.
+    rows_in_file : int or None
+        Records read, where a scenario edited them; None where they are as read.
     """
 
     role: str
     path: str
     sha256: str
     rows: int
+    rows_in_file: int | None = None
+
+    @property
+    def rows_in_words(self) -> str:
+        """How many records, as a reader is told: ``"11 rows (12 in the file)"`` where a scenario edited them."""
+        edited = self.rows_in_file is not None and self.rows_in_file != self.rows
+        return counted(self.rows, "row") + (f" ({self.rows_in_file:,} in the file)" if edited else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """How a table stood in its file, so that it can be edited and checked again as the file would be.
+
+    Attributes
+    ----------
+    file : str
+        The name that findings carry.
+    rows : ndarray of int64, shape (n_records,)
+        Each record's row as a spreadsheet shows it.
+    shown : dict of str to str
+        The planner's own name of each column that was renamed.
+    decimal_comma : bool
+    style : str
+        How the file's numbers are written, as far as its unambiguous columns show it: ``"point"``, ``"comma"``,
+        ``"plain"`` or ``"ambiguous"``.
+    """
+
+    file: str
+    rows: NDArray[np.int64]
+    shown: dict[str, str] = field(default_factory=dict)
+    decimal_comma: bool = False
+    style: str = "plain"
+
+
+@dataclass(frozen=True)
+class ScenarioRecord:
+    """Which scenario edited the inputs, and how: what a plan directory keeps of it.
+
+    Attributes
+    ----------
+    name, description : str
+    file : str
+        Name of the scenario file.
+    sha256 : str
+        Of its bytes.
+    edits : dict
+        Everything the scenario does, its parents' edits included, in types that JSON knows.
+    removed, added : dict of str to list of str
+        IDs by role, ``"accounts"`` and ``"reps"``: which records of the files are not planned with, and which are new.
+    """
+
+    name: str
+    description: str
+    file: str
+    sha256: str
+    edits: dict[str, Any]
+    removed: dict[str, list[str]]
+    added: dict[str, list[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +162,11 @@ class PlanningProblem:
     units : UnitLayer or None
         Geographic units, in whose graph every territory is connected and which are assigned whole; None without
         contiguity.
+    origins : dict of str to Origin
+        How accounts, reps and the travel table stood in their files, by role; empty for a problem read from a plan
+        directory.
+    scenario : ScenarioRecord or None
+        The scenario that the inputs were edited by; None where they are as read.
     """
 
     config: Config
@@ -111,6 +178,8 @@ class PlanningProblem:
     notices: tuple[str, ...] = ()
     base_dir: Path = field(default_factory=Path)
     units: UnitLayer | None = None
+    origins: dict[str, Origin] = field(default_factory=dict)
+    scenario: ScenarioRecord | None = None
 
     @property
     def territory_ids(self) -> pd.Index[str]:

@@ -34,6 +34,7 @@ PLAN_FILES = frozenset(
         "territories.geojson",
         "units.csv",
         "multipliers.csv",
+        "moves.csv",
         "plan.json",
         "plan.xlsx",
         "map.html",

@@ -94,16 +94,23 @@ def assignment_reasons(
     only = (nearest[:, 1] < 0) if nearest.shape[1] > 1 else np.ones(problem.n_units, np.bool_)
     near = nearest[:, 0]
     priced = cost + _priced_loads(problem, prices, assignment)
+    everything = np.arange(problem.n_units)
     if model.disruption is not None:
-        everything = np.arange(problem.n_units)
         priced += _move_price(model, prices) * model.disruption.of_pairs(everything, assignment)
     tolerance = 1e-6 * np.maximum(1.0, np.abs(priced))
     is_nearest = cost <= least_cost[:, 0] + tolerance
     is_favourite = priced <= least_priced[:, 0] + tolerance
-    names, what = service.names, _what_is_priced(model, prices)
-    whole = _what_must_fit(service, what)
+    names, at_prices = service.names, _at_prices(model, prices)
+    pieces, fits = _what_is_whole(service), _what_it_must_fit(model)
+    whole = f"{pieces} have to fit {fits}"
     able = "" if planning.config.eligibility is None else f" {'who' if service.place == 'rep' else 'that'} may serve it"
     sentences[is_nearest] = f"nearest {service.place}{able}"
+    # Without a weight every place is as near.
+    weightless = is_nearest & (np.bincount(model.unit_of, planning.weights(), problem.n_units) == 0)
+    sentences[weightless] = "its travel has no weight: assigned by the other rules"
+    if model.disruption is not None:
+        stays = (model.disruption.total > 0) & (model.disruption.of_pairs(everything, assignment) == 0)
+        sentences[weightless & stays] = "its travel has no weight: it stays with its rep of today"
     for t in range(problem.n_territories):
         sentences[only & (assignment == t)] = f"only {names[t]} may serve it"
         sentences[(model.fixed == t) & (assignment == t)] = f"locked to {names[t]}"
@@ -126,12 +133,12 @@ def assignment_reasons(
             planning, names, model, prices, fullness, int(i), int(near[i]), int(assignment[i])
         )
         if is_favourite[i] and abs(saved - dearer) <= 1e-3 * max(1.0, abs(saved)):
-            sentences[i] = f"{lead}; at the {what}' prices {a} and {b} are equally good, and {whole}"
+            sentences[i] = f"{lead}; {at_prices} {a} and {b} are equally good, and {whole}"
         elif is_favourite[i]:
-            there = "room there is" if model.disruption is None else "it is"
+            there = f"{at_prices} {a} is" if _moves_are_priced(model, prices) else "room there is"
             sentences[i] = f"{lead}, but {there} {number(dearer)} {unit_text} dearer than with {b}: {why}"
         else:
-            c, loss = names[favourite[i, 0]], priced[i] - least_priced[i, 0]
+            c, loss = _with_today(model, names, int(i), int(favourite[i, 0])), priced[i] - least_priced[i, 0]
             sentences[i] = (
                 f"{lead}; {whole}, and at their prices {c} would be {number(loss)} {unit_text} cheaper"
                 f"{_apart(service, assignment, int(i), int(favourite[i, 0]))}"
@@ -139,9 +146,10 @@ def assignment_reasons(
     # The nearest rep although the prices would rather have it elsewhere: said, because it is what a colleague disputes.
     for i in np.flatnonzero(~only & (model.fixed < 0) & is_nearest & ~is_favourite):
         loss = priced[i] - least_priced[i, 0]
+        c = _with_today(model, names, int(i), int(favourite[i, 0]))
         sentences[i] += (
-            f"; at the {what}' prices {names[favourite[i, 0]]} would be {number(loss)} {unit_text} cheaper, but"
-            f" {whole.removesuffix(f' the {what}')}{_apart(service, assignment, int(i), int(favourite[i, 0]))}"
+            f"; {at_prices} {c} would be {number(loss)} {unit_text} cheaper, but"
+            f" {pieces} have to fit{_apart(service, assignment, int(i), int(favourite[i, 0]))}"
         )
     reasons = sentences[model.unit_of]
     if problem.n_units < len(model.unit_of):
@@ -160,7 +168,20 @@ def assignment_reasons(
         # Without a place every rep is as near: only locks, eligibility and limits had a say.
         why = "no coordinates and no known postal code: assigned by the other rules"
         reasons[nowhere] = [f"{why} ({r})" if r.startswith(("locked", "only")) else why for r in reasons[nowhere]]
-    return [str(r) for r in reasons]
+    return _until(planning, [str(r) for r in reasons])
+
+
+def _until(planning: PlanningProblem, reasons: list[str]) -> list[str]:
+    """Return reasons where a lock that holds until a date says so."""
+    rule = planning.config.disruption
+    if rule is None or rule.locked_until is None or rule.as_of is None:
+        return reasons
+    until, owners = (planning.accounts[c].astype(str) for c in (rule.locked_until, rule.current))
+    today = rule.as_of.isoformat()
+    return [
+        reason.replace(f"locked to {owner}", f"locked to {owner} until {day}", 1) if day > today else reason
+        for reason, owner, day in zip(reasons, owners, until, strict=True)
+    ]
 
 
 def _move_price(model: Model, prices: Prices) -> float:
@@ -168,13 +189,48 @@ def _move_price(model: Model, prices: Prices) -> float:
     return model.moved_weight + prices.moved
 
 
-def _what_is_priced(model: Model, prices: Prices) -> str:
-    """Return what has prices: ``"limits"``, ``"targets"`` and ``"moves"``, as far as there are any."""
-    problem = model.problem
-    limited = bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
-    moves = model.disruption is not None and _move_price(model, prices) > 0
-    priced = [("limits", limited or not (problem.has_targets or moves)), ("targets", problem.has_targets)]
-    return listed([word for word, there in [*priced, ("moves", moves)] if there])
+def _moves_are_priced(model: Model, prices: Prices) -> bool:
+    return model.disruption is not None and _move_price(model, prices) > 0
+
+
+def _has_limits(problem: AssignmentProblem) -> bool:
+    return bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
+
+
+def _at_prices(model: Model, prices: Prices) -> str:
+    """Return at which prices territories compare: of limits, of soft targets and of moves, as far as there are any."""
+    problem, moves = model.problem, _moves_are_priced(model, prices)
+    told = [
+        ("limits", _has_limits(problem) or not (problem.has_targets or moves)),
+        ("targets", problem.has_targets),
+        ("moves", moves),
+    ]
+    words = listed([word for word, there in told if there])
+    if moves:
+        return f"at the price{'' if words == 'moves' else 's'} of {words}"
+    return f"at the {words}' prices"
+
+
+def _what_it_must_fit(model: Model) -> str:
+    """Return what whole accounts have to fit: the limits, the soft targets, the limit on what changes hands."""
+    problem, limited = model.problem, model.disruption is not None and model.disruption.limited
+    told = [
+        ("the limits", _has_limits(problem) or not (problem.has_targets or limited)),
+        ("the targets", problem.has_targets),
+        ("what may change hands", limited),
+    ]
+    return listed([word for word, there in told if there]).replace(
+        "the limits and the targets", "the limits and targets"
+    )
+
+
+def _with_today(model: Model, names: NDArray[np.object_], unit: int, territory: int) -> str:
+    """Return a territory's name, and whether everything that somebody has of a unit today is there."""
+    name = str(names[territory])
+    if model.disruption is None or model.disruption.total[unit] <= 0:
+        return name
+    gone = model.disruption.of_pairs(np.array([unit]), np.array([territory], np.int32))
+    return f"{name}, its rep today," if gone[0] == 0 else name
 
 
 def _pair_costs(problem: AssignmentProblem, assignment: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -238,9 +294,17 @@ def _priced_difference(
         gone = model.disruption.of_pairs(np.array([unit, unit]), pair)
         price = _move_price(model, prices)
         difference = price * float(gone[0] - gone[1])
-        amount_told = f"{number(abs(float(gone[0] - gone[1])))} {noun(planning.config.disruption.measure)}"
-        verb = "change hands, which costs" if difference > 0 else "stay, which saves"
-        differences.append((difference, f"{amount_told} would {verb} {_amount(difference)}"))
+        changing = abs(float(gone[0] - gone[1]))
+        amount_told = f"{number(changing)} {noun(planning.config.disruption.measure, changing)}"
+        amount_told += ", protection included" if planning.config.disruption.protect else ""
+        if difference > 0 and gone[1] == 0:
+            said = f"moving it from {names[here]}, its rep today, costs {_amount(difference)} ({amount_told})"
+        elif difference < 0 and gone[0] == 0:
+            said = f"although staying with {names[there]}, its rep today, saves {_amount(difference)} ({amount_told})"
+        else:
+            what = "more would change hands, which costs" if difference > 0 else "less would change hands, which saves"
+            said = f"{what} {_amount(difference)} ({amount_told})"
+        differences.append((difference, said))
     # A measure that makes up less than a hundredth of the difference explains nothing.
     weight = sum(abs(difference) for difference, _ in differences)
     parts = [said for difference, said in differences if abs(difference) > 0.01 * weight]
@@ -284,10 +348,8 @@ def _travel_to_units(service: Service, model: Model, territory: NDArray[np.int32
     return _first_member(model, service.travel_to(np.maximum(territory, 0)[model.unit_of].astype(np.int64)))
 
 
-def _what_must_fit(service: Service, what: str) -> str:
-    if service.graph is None:
-        return f"whole accounts have to fit the {what}"
-    return f"whole units in territories of one piece have to fit the {what}"
+def _what_is_whole(service: Service) -> str:
+    return "whole accounts" if service.graph is None else "whole units in territories of one piece"
 
 
 def _apart(service: Service, assignment: NDArray[np.int32], unit: int, territory: int) -> str:

@@ -146,8 +146,15 @@ def noun(measure: str, value: float | None = None) -> str:
 
 
 def measure_label(measure: str) -> str:
-    """Return a measure as a reader sees it: spaces for underscores, and ``"accounts"`` for ``"count"``."""
-    return "accounts" if measure == "count" else measure.replace("_", " ").strip() or measure
+    """Return a measure as a reader sees it: spaces for underscores, and ``"accounts"`` for ``"count"``.
+
+    A measure under an outlook, ``revenue@worst``, is ``"revenue (worst)"``.
+    """
+    if measure == "count":
+        return "accounts"
+    words = measure.replace("_", " ").strip()
+    name, at, outlook = words.partition("@")
+    return f"{name.strip()} ({outlook.strip()})" if at and name.strip() and outlook.strip() else words or measure
 
 
 def territory_names(problem: PlanningProblem) -> dict[str, str]:

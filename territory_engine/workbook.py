@@ -13,7 +13,6 @@ import pandas as pd
 import xlsxwriter
 
 from territory_engine import __version__
-from territory_engine.grammar import counted
 from territory_engine.wording import (
     distance_unit,
     measure_label,
@@ -44,8 +43,10 @@ _OPTIONS = {
 }
 
 
-def write_workbook(problem: PlanningProblem, plan: Plan, path: Path | str) -> None:
-    """Write a plan as an Excel workbook: Summary, Territories, Assignments, Rules & prices, Notes.
+def write_workbook(
+    problem: PlanningProblem, plan: Plan, path: Path | str, *, moves: pd.DataFrame | None = None
+) -> None:
+    """Write a plan as an Excel workbook: Summary, Territories, Assignments, Moves, Rules & prices, Notes.
 
     Text is always text: an account named ``=1+1`` is no formula and a web address no link. Numbers that are not known
     are empty cells. The same plan gives the same bytes.
@@ -56,6 +57,8 @@ def write_workbook(problem: PlanningProblem, plan: Plan, path: Path | str) -> No
     plan : Plan
         Territories and assignments are empty when it is infeasible; the conflict is in Notes.
     path : path-like
+    moves : DataFrame, optional
+        The move list, as ``scenarios.move_list.ordered_moves`` returns it; no sheet of moves without it.
 
     Raises
     ------
@@ -73,6 +76,8 @@ def write_workbook(problem: PlanningProblem, plan: Plan, path: Path | str) -> No
     sheets.write("Summary", _summary(problem, plan), filtered=False)
     sheets.write("Territories", _territories(problem, plan))
     sheets.write("Assignments", _assignments(problem, plan))
+    if moves is not None:
+        sheets.write("Moves", _moves(problem, moves))
     sheets.write("Rules & prices", _prices(problem, plan))
     sheets.write("Notes", _notes(problem, plan), filtered=False)
     book.close()
@@ -161,12 +166,28 @@ def _summary(problem: PlanningProblem, plan: Plan) -> list[_Column]:
         rows.append((f"Total {label}", "decimal", facts.get("total")))
         rows.append((f"Furthest off target, {label}", "percent", facts.get("max_deviation")))
     if len(plan.assignments) and (plan.assignments["previous_rep_id"] != "").any():
-        rows.append(("Accounts that change hands", "integer", int(plan.assignments["moved"].sum())))
+        rows += _what_changes_hands(plan)
     rows += [("Search ended by", "text", plan.termination.replace("_", " ")), ("Seed", "integer", plan.seed)]
     return [
         _Column("What", "text", 34.0, [what for what, _, _ in rows]),
         _Column("Value", "mixed", 90.0, [(kind, value) for _, kind, value in rows]),
     ]
+
+
+def _what_changes_hands(plan: Plan) -> list[tuple[str, str, Any]]:
+    """Return how much changes hands, and how much may."""
+    rows: list[tuple[str, str, Any]] = [("Accounts that change hands", "integer", int(plan.assignments["moved"].sum()))]
+    told = plan.disruption
+    if told is not None and told["total"] > 0:
+        label = measure_label(told["measure"])
+        rows.append((f"Of {label} with a rep today", "percent", told["moved_fraction"]))
+        if told["counted"] > told["moved"]:
+            rows.append(("With protection", "percent", told["counted"] / told["total"]))
+        if told["limit"] is not None:
+            rows.append(("At most", "percent", told["limit"] / told["total"]))
+    if told is not None:
+        rows.append(("Accounts without a rep today", "integer", told["accounts_assigned"]))
+    return rows
 
 
 def _territories(problem: PlanningProblem, plan: Plan) -> list[_Column]:
@@ -222,6 +243,30 @@ def _assignments(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     return columns
 
 
+def _moves(problem: PlanningProblem, moves: pd.DataFrame) -> list[_Column]:
+    unit = distance_unit(problem)
+    titles = {
+        "account_id": ("Account", 14.0),
+        "name": ("Name", 34.0),
+        "kind": ("Kind", 9.0),
+        "from": ("From", 12.0),
+        "to": ("To", 12.0),
+        "buys": ("What it buys", 70.0),
+        "why": ("Why", 90.0),
+    }
+    travel = {"travel_before": "Travel before", "travel_after": "Travel after", "travel_saved": "Travel saved"}
+    columns = []
+    for column in moves.columns:
+        if column == "step":
+            columns.append(_Column("Step", "integer", 8.0, moves[column].tolist()))
+        elif column in titles:
+            columns.append(_Column(titles[column][0], "text", titles[column][1], _strings(moves[column])))
+        else:
+            title = f"{travel[column]}, {unit}" if column in travel else measure_label(column).capitalize()
+            columns.append(_Column(title, "decimal", 14.0, moves[column].astype(float).tolist()))
+    return columns
+
+
 def _prices(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     unit = objective_unit(problem)
     reps = _strings(problem.territory_ids)
@@ -267,7 +312,7 @@ def _notes(problem: PlanningProblem, plan: Plan) -> list[_Column]:
     rows += [("Would resolve it", str(relaxation)) for relaxation in conflict.get("relaxations", ())]
     rows += [("Search", notice) for notice in dict.fromkeys(plan.notices)]
     rows += [("Data", notice) for notice in dict.fromkeys(problem.notices)]
-    rows += [("Input", f"{s.role}: {s.path}, {counted(s.rows, 'row')}, SHA-256 {s.sha256}") for s in problem.sources]
+    rows += [("Input", f"{s.role}: {s.path}, {s.rows_in_words}, SHA-256 {s.sha256}") for s in problem.sources]
     marginal = "Marginal: they hold for a small change of one limit and do not add up over many changes"
     rows.append(("Prices", f"{marginal}. They are what more room would save {price_conditions(problem)}."))
     topics, notes = zip(*rows, strict=True)

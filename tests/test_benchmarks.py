@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import fixed_centres, methods, territory_design
+from benchmarks import fixed_centres, methods, scenarios, territory_design
 from benchmarks.instances import Instance, literature_folders, read_instance
 from benchmarks.methods import OURS, Terms, ask_ours, ask_peer, judged, labels_of
 from benchmarks.open_data import branch_instances, county_instances, write_folder
@@ -450,3 +450,18 @@ def test_the_benchmark_runs_through_and_resumes(
     assert [t for t in capsys.readouterr().out.splitlines() if t.startswith("| gap/tiny")] == lines
     territory_design.main([*words, "--only", "cpmp"])
     assert "gap/tiny" not in capsys.readouterr().out
+
+
+# --- scenarios ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_scenarios_benchmark_runs_on_a_few_branches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenarios.shutil, "which", lambda name: None)  # twice is enough
+    monkeypatch.setattr(scenarios, "run_plan", lambda *arguments: {})  # nothing to warm up
+    branches = scenarios.invented_branches(tmp_path / "branches.csv", 120)
+    rows = scenarios.compare(branches, None, tmp_path, 4, 2)
+    assert [(row["exit"], row["plans"]) for row in rows] == [(0, 7), (0, 7)], rows
+    assert rows[1]["note"] == "assignments identical: True"
+    assert rows[1]["times as long"] == 1.0
+    assert len(pd.read_csv(scenarios.sampled(branches, tmp_path, 50))) == 50
+    assert scenarios.sampled(branches, tmp_path, None) == branches

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from solvers.problem import AssignmentProblem
 from solvers.result import SolveResult
 from territory_engine import planner
 from territory_engine.auditing.audit import audit
-from territory_engine.config import parse_config
+from territory_engine.config import Disruption, parse_config
 from territory_engine.model import Model, build_model
 from territory_engine.plan import Plan
 from territory_engine.plan_directory import write_plan_files
@@ -365,6 +366,41 @@ CASES = [
         least_loads,
         surfaces=("table",),
         travel=lambda table: table.assign(hours=np.where(table["rep_id"] == "A", 2.0, 1.0)),
+    ),
+    Case(
+        # All but a6 and a7 would change hands; a third of nine accounts may, and those at 0, 1 and 21 save most.
+        "a limit on what changes hands",
+        LINE,
+        {"disruption": {"current": "owner", "max_moved": 0.34}},
+        {"disruption": {"current": "owner"}},
+        "AABBBBBCC",
+        "AAAAABBCC",
+        "max_moved",
+        no_section("disruption", Disruption(current="owner")),
+        accounts={"owner": ["B"] * 7 + ["C", "B"]},
+    ),
+    Case(
+        # a8 saves most, but counts three times; the two at 0 and 1 may move instead.
+        "a limit on what changes hands, with a protected account",
+        LINE,
+        {"disruption": {"current": "owner", "max_moved": 0.23, "protect": [{"column": "key", "weight": 2}]}},
+        {"disruption": {"current": "owner", "max_moved": 0.23}},
+        "AABBBBBCB",
+        "ABBBBBBCC",
+        "max_moved",
+        no_section("disruption", Disruption(current="owner", max_moved=0.23)),
+        accounts={"owner": ["B"] * 7 + ["C", "B"], "key": ["", "", "", "", "", "", "", "", "yes"]},
+    ),
+    Case(
+        "a lock that holds until a date",
+        LINE,
+        {"disruption": {"current": "owner", "locked_until": "until", "as_of": date(2026, 7, 1)}},
+        {"disruption": {"current": "owner"}},
+        "BAAAABBCC",
+        "AAAAABBCC",
+        "locks",
+        no_section("locks"),
+        accounts={"owner": ["B", "B", *["A"] * 7], "until": ["2026-07-02", "2026-07-01", *[""] * 7]},
     ),
 ]
 ON_SURFACES = [pytest.param(case, surface, id=f"{case.name}, {surface}") for case in CASES for surface in case.surfaces]

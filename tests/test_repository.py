@@ -19,7 +19,7 @@ from typer.main import get_command
 
 import territory_engine
 from territory_engine.app.cli import app
-from territory_engine.config import Config, load_config
+from territory_engine.config import Config, load_config, plan_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -232,8 +232,14 @@ def snippets(document: Path, language: str) -> list[str]:
 )
 def test_every_configuration_in_the_documents_is_valid(snippet: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    needed = "" if "[data]" in snippet else '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
-    path.write_text(needed + snippet, encoding="utf-8")
+    smallest = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
+    if re.search(r"^base = ", snippet, flags=re.MULTILINE):
+        path.write_text(smallest)
+        path = tmp_path / "scenarios.toml"
+        path.write_text(snippet, encoding="utf-8")
+        assert load_config(plan_file(path))
+        return
+    path.write_text(("" if "[data]" in snippet else smallest) + snippet, encoding="utf-8")
     assert load_config(path)
 
 
@@ -255,24 +261,32 @@ def test_everything_the_package_exports_is_documented() -> None:
 
 
 def commands_and_options() -> dict[str, set[str]]:
-    commands: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009 - the stubs know no groups
-    return {
-        name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-        for name, command in commands.items()
-    }
+    """Return every command with its options; commands of a group are called by both words."""
+    found: dict[str, set[str]] = {}
+
+    def collect(group: Any, prefix: str) -> None:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                collect(command, f"{prefix}{name} ")
+            else:
+                options = {o for parameter in command.params for o in parameter.opts if o.startswith("--")}
+                found[f"{prefix}{name}"] = options
+
+    collect(get_command(app), "")
+    return found
 
 
 def test_every_command_in_the_documents_exists_with_its_options() -> None:
     known = commands_and_options()
     for document in DOCUMENTS:
         for line in re.findall(r"territory-engine ([a-z][^`\n#|]*)", document.read_text()):
-            name, *words = line.split()
-            if name in known:
-                assert {word for word in words if word.startswith("--")} <= known[name] | {"--help"}, (
-                    f"{document}: {line}"
-                )
-            else:
-                pytest.fail(f"{document.name} speaks of `territory-engine {name}`, which does not exist")
+            words = line.split()
+            name = next((n for n in (" ".join(words[:2]), words[0]) if n in known), None)
+            if name is not None:
+                given = {word for word in words if word.startswith("--")}
+                assert given <= known[name] | {"--help"}, f"{document}: {line}"
+            elif words != ["scenarios"]:  # the group's own name
+                pytest.fail(f"{document.name} speaks of `territory-engine {line}`, which does not exist")
 
 
 def test_every_command_and_option_is_documented() -> None:
@@ -289,8 +303,12 @@ def test_every_command_and_option_is_documented() -> None:
 def test_every_dependency_has_its_reason_and_every_reason_its_dependency() -> None:
     text = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text()
     reasons = set(re.findall(r"^\| ([a-z0-9-]+) \| [0-9]", text, flags=re.MULTILINE))
-    declared = {re.split(r"[<>=~!\[ ;]", requirement)[0] for requirement in PYPROJECT["project"]["dependencies"]}
-    assert reasons == declared
+    assert reasons == {re.split(r"[<>=~!\[ ;]", requirement)[0] for requirement in declared_requirements()}
+
+
+def declared_requirements() -> list[str]:
+    optional = [r for requirements in PYPROJECT["project"]["optional-dependencies"].values() for r in requirements]
+    return [*PYPROJECT["project"]["dependencies"], *optional]
 
 
 def declared_imports() -> set[str]:
@@ -300,7 +318,7 @@ def declared_imports() -> set[str]:
         "python-calamine": "python_calamine",
         "xstatic-leaflet": "xstatic",
     }
-    names = [re.split(r"[<>=~!\[ ;]", requirement)[0] for requirement in PYPROJECT["project"]["dependencies"]]
+    names = [re.split(r"[<>=~!\[ ;]", requirement)[0] for requirement in declared_requirements()]
     # Parts of a declared dependency's own interface: folium's elements are branca's, jinja2's safe text is markupsafe's.
     return {*sys.stdlib_module_names, *PACKAGES, "branca", "markupsafe", *(renamed.get(name, name) for name in names)}
 

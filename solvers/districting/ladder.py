@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from solvers.bounds import Prices, priced_bound
+from solvers.chunks import one_blas_thread
 from solvers.districting.at_centres import assignment_problem
 from solvers.districting.bound.centre_bound import centre_bound
 from solvers.districting.bound.multipliers import ascend
@@ -86,6 +87,7 @@ BOUND_SHARE, MOST_BOUND_S = 0.25, 60.0
 """At most this share of the time, and so many seconds, go into the bound before an answer is looked for."""
 
 
+@one_blas_thread
 def design(
     problem: DistrictingProblem,
     *,
@@ -441,7 +443,9 @@ class _Design:
         assert self.problem.centres is not None
         relaxed = assignment_problem(self.problem, self.problem.centres)
         # Without connection the fixed-centre ladder's prices are a bound, and its contradiction a contradiction.
-        found = solve_assignment(relaxed, time_limit_s=0.2 * self.time_limit_s, rounds=0, should_stop=self.requested)
+        found = solve_assignment(
+            relaxed, time_limit_s=0.2 * self.time_limit_s, rounds=0, glances=False, should_stop=self.requested
+        )
         self.given_prices = found.prices
         if found.status == "infeasible":
             nothing = np.empty(0, np.int64)
@@ -608,7 +612,9 @@ class _Design:
         for _ in range(0 if prices is not None else 1 if self.large else SETTLINGS):
             relaxed = assignment_problem(self.problem, self.centres, own_centres=self.problem.graph is None)
             limit = max(5.0, 0.1 * self.time_limit_s, self.time_limit_s - self.seconds())
-            found = solve_assignment(relaxed, time_limit_s=limit, gap=self.gap, rounds=0, should_stop=self.requested)
+            found = solve_assignment(
+                relaxed, time_limit_s=limit, gap=self.gap, rounds=0, glances=False, should_stop=self.requested
+            )
             prices, priced_at = found.prices, self.centres
             # What the clock has cut short is not to decide what the answer is.
             done = found.termination not in ("time_limit", "interrupted")

@@ -1,4 +1,4 @@
-"""The command line: ``territory-engine plan``, ``territory-engine audit`` and ``territory-engine diff``.
+"""The command line: ``territory-engine plan``, ``audit``, ``diff`` and ``log``.
 
 Nothing heavy is imported until a command runs: ``--help`` answers at once.
 """
@@ -14,6 +14,9 @@ import typer
 from territory_engine import __version__
 from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
+from territory_engine.app.log_command import log
+from territory_engine.app.rebalance_command import rebalance
+from territory_engine.app.scenarios_command import scenarios
 
 if TYPE_CHECKING:
     from territory_engine.app.rerun import Rerun
@@ -29,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(scenarios, name="scenarios")
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an unexpected error.")]
 
@@ -74,6 +79,10 @@ def plan(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, max=2**31 - 1, help="Instead of solve.seed.")
     ] = None,
+    parent: Annotated[
+        Path | None,
+        typer.Option("--parent", metavar="PLAN_DIR", help="The plan that this one is made from.", show_default=False),
+    ] = None,
     traceback: Traceback = False,
 ) -> None:
     """Solve, and write a plan directory.
@@ -83,6 +92,7 @@ def plan(
     Ctrl-C ends the search and writes the best plan so far; a second Ctrl-C aborts.
     """
     from territory_engine.app.interruption import Interruption
+    from territory_engine.app.parentage import check_not_its_own_parent, child_of
     from territory_engine.app.progress import progress_display
     from territory_engine.app.writing import write_plan_directory
     from territory_engine.publishing import check_destination
@@ -95,11 +105,13 @@ def plan(
     ):
         # Before loading and solving: nobody should wait a minute to be told that the directory exists.
         check_destination(out, replace=replace)
+        check_not_its_own_parent(out, parent)
         with display:
             display.stage("reading the data")
             from territory_engine.reading.loading import load
 
             problem = _with_overrides(load(config), time_limit, seed)
+            from_parent = child_of(parent, problem)
             remarks += _remarks(problem, out)
             display.aim(problem.config.solve.gap)
             display.stage("starting the search")
@@ -107,6 +119,7 @@ def plan(
 
             interruption.graceful = True
             found = solve(problem, on_progress=display.solving, should_stop=lambda: interruption.requested)
+            found = from_parent(found)
             write_plan_directory(problem, found, out, replace=replace, on_stage=display.stage)
         _tell_outcome(found, out, problem.notices, quiet=quiet)
 
@@ -167,6 +180,7 @@ def _infeasible_text(found: Plan, out: Path) -> str:
         lines += ["What would make a plan possible, cheapest first:", *(f"  {text}" for text in relaxations)]
     else:
         lines.append("No relaxation of a single rule was found that makes a plan possible.")
+    lines += [f"Note: {notice}." for notice in found.notices]
     return "\n".join([*lines, f"The proof is in {out / 'plan.json'}."])
 
 
@@ -225,6 +239,8 @@ def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
 
 
 app.command()(diff)
+app.command("log")(log)
+app.command()(rebalance)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The process that writes a large workbook while the map is drawn: a problem and a plan on stdin, a file out.
+"""The process that writes a large workbook while the map is drawn: a problem, a plan and its moves on stdin, a file out.
 
 Started by :mod:`territory_engine.app.writing`, which is the only one to speak to it.
 """
@@ -14,7 +14,7 @@ from territory_engine.app.writing import CANNOT_WRITE
 
 
 def main() -> int:
-    """Read the pickled problem and plan from stdin and write the workbook to the path given as argument.
+    """Read the pickled problem, plan and move list from stdin and write the workbook to the path given as argument.
 
     Returns
     -------
@@ -28,10 +28,10 @@ def main() -> int:
     from territory_engine.workbook import write_workbook
 
     # Only our own parent holds the other end of this pipe, so unpickling it is as safe as calling a function.
-    problem, plan = pickle.loads(message)
+    problem, plan, moves = pickle.loads(message)
     del message
     try:
-        write_workbook(problem, plan, Path(sys.argv[1]))
+        write_workbook(problem, plan, Path(sys.argv[1]), moves=moves)
     except OSError as error:
         sys.stderr.write(f"{error.strerror or error}\n")
         return CANNOT_WRITE

@@ -11,11 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from solvers.chunks import threads
 from territory_engine.errors import PlanDirectoryError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
@@ -45,8 +48,9 @@ def write_plan_directory(
     *,
     replace: bool = False,
     on_stage: Callable[[str], None] | None = None,
+    run: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the plan directory: tables, ``plan.json``, inputs, shapes, map, report and workbook.
+    """Write the plan directory: tables, ``plan.json``, inputs, move list, shapes, map, report and workbook.
 
     An infeasible plan has no assignments: it gets ``plan.json``, the inputs and the report.
 
@@ -61,6 +65,8 @@ def write_plan_directory(
         Whether an existing plan directory may be swapped for the new one.
     on_stage : callable, optional
         Told in words what is being written.
+    run : dict, optional
+        Which run of a file of scenarios made it; goes into ``plan.json``.
 
     Returns
     -------
@@ -82,13 +88,14 @@ def write_plan_directory(
             if plan.status == "infeasible":
                 from maps import write_report
 
-                write_plan_files(problem, plan, folder)
+                write_plan_files(problem, plan, folder, run=run)
                 write_report(problem, plan, folder / "report.html")
                 seal(folder)
                 return out
-            with _writing_workbook(problem, plan, folder / "plan.xlsx"):
+            moves = _listed_moves(problem, plan, folder / "moves.csv", stage)
+            with _writing_workbook(problem, plan, moves, folder / "plan.xlsx"):
                 stage("writing the tables and the inputs")
-                write_plan_files(problem, plan, folder)
+                write_plan_files(problem, plan, folder, run=run)
                 stage("drawing the territories")
                 # Imported here: a second of work that the workbook's process need not wait for.
                 from maps import territory_shapes, write_geojson, write_map, write_report
@@ -98,7 +105,7 @@ def write_plan_directory(
                 stage("drawing the map")
                 write_map(problem, plan, folder / "map.html", shapes=shapes)
                 stage("writing the report")
-                write_report(problem, plan, folder / "report.html")
+                write_report(problem, plan, folder / "report.html", moves=moves)
                 stage("finishing the workbook")
             seal(folder)
     except OSError as error:
@@ -121,19 +128,35 @@ def tell_refusal(error: OSError, out: Path) -> None:
         ) from error
 
 
+def _listed_moves(
+    problem: PlanningProblem, plan: Plan, path: Path, stage: Callable[[str], None]
+) -> pd.DataFrame | None:
+    """Write the move list and return it; None where nothing says who has the accounts today."""
+    from scenarios.move_list import lists_moves, ordered_moves, write_moves
+
+    if not lists_moves(problem, plan):
+        return None
+    stage("ordering the moves")
+    moves = ordered_moves(problem, plan)
+    write_moves(moves, path)
+    return moves
+
+
 @contextmanager
-def _writing_workbook(problem: PlanningProblem, plan: Plan, path: Path) -> Iterator[None]:
+def _writing_workbook(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame | None, path: Path) -> Iterator[None]:
     """Write the workbook beside whatever the body does, and be done with it when the body is.
 
     A large workbook takes as long as all the other files together and is pure Python, so it has a process of its own.
     That process is started afresh rather than forked: by now this one has threads of OR-Tools and Arrow, whose locks a
     fork would copy in whatever state they are. The plan goes to it through a pipe, so nothing is written twice.
     """
-    if len(plan.assignments) < WORKBOOK_PROCESS_FROM or not sys.executable or getattr(sys, "frozen", False):
+    # Where other processes keep the other cores busy, one more would only add the work of starting it.
+    alone = len(plan.assignments) < WORKBOOK_PROCESS_FROM or threads() == 1
+    if alone or not sys.executable or getattr(sys, "frozen", False):
         from territory_engine.workbook import write_workbook
 
         yield
-        write_workbook(problem, plan, path)
+        write_workbook(problem, plan, path, moves=moves)
         return
 
     command = [sys.executable, "-P", "-m", "territory_engine.app.workbook_process", str(path.resolve())]
@@ -142,7 +165,7 @@ def _writing_workbook(problem: PlanningProblem, plan: Plan, path: Path) -> Itera
     environment = {**os.environ, "PYTHONPATH": search_path}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as child:
         try:
-            _send(problem, plan, child)
+            _send(problem, plan, moves, child)
             yield
             # stdin is closed already; communicate would try to flush it.
             child.stdin = None
@@ -153,12 +176,13 @@ def _writing_workbook(problem: PlanningProblem, plan: Plan, path: Path) -> Itera
     _raise_for(child.returncode, complaint.decode(errors="replace").strip(), path)
 
 
-def _send(problem: PlanningProblem, plan: Plan, child: subprocess.Popen[bytes]) -> None:
+def _send(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame | None, child: subprocess.Popen[bytes]) -> None:
     assert child.stdin is not None  # opened as a pipe
     # The background is for the map alone, and reading it would make the child import geopandas.
     try:
         with child.stdin as pipe:
-            pickle.dump((dataclasses.replace(problem, background=None), plan), pipe, protocol=pickle.HIGHEST_PROTOCOL)
+            message = (dataclasses.replace(problem, background=None), plan, moves)
+            pickle.dump(message, pipe, protocol=pickle.HIGHEST_PROTOCOL)
     except BrokenPipeError:
         # The child died while reading: its own complaint says more than the pipe does.
         return

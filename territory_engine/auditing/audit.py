@@ -27,6 +27,9 @@ from territory_engine.auditing.checks import (
 from territory_engine.auditing.configuration import check_configuration, malformed
 from territory_engine.auditing.disruption import check_disruption
 from territory_engine.auditing.districts import check_centres, check_pieces, check_units
+from territory_engine.auditing.edited_inputs import check_edited_inputs
+from territory_engine.auditing.moves import COLUMNS as MOVE_COLUMNS
+from territory_engine.auditing.moves import check_moves
 from territory_engine.auditing.proof import check_infeasibility, check_proof
 from territory_engine.auditing.rules import StoredProblem
 from territory_engine.auditing.stored_units import StoredCentres, StoredUnits
@@ -47,6 +50,7 @@ _COLUMNS = {
     **_TABLES,
     "units.csv": ["unit_id", "territory_id", "accounts"],
     "multipliers.csv": ["multiplier"],
+    "moves.csv": MOVE_COLUMNS,
 }
 _REMEDY = "Remedy: plan again, or restore the directory from where it was copied"
 
@@ -134,8 +138,9 @@ def _audited(folder: Path) -> AuditReport:
     record = _read_json(folder)
     infeasible = record.get("status") == "infeasible"
     stored = _read_problem(folder, record)
-    checks = [_check_files(folder, record, stored), check_configuration(stored, record)]
-    if not all(check.ok for check in checks[1:]):
+    checks = [_check_files(folder, record, stored), *check_edited_inputs(stored, record)]
+    checks.append(check_configuration(stored, record))
+    if not checks[-1].ok:
         return AuditReport(str(folder), tuple(checks))
     if stored.units is not None:
         checks += check_unit_layer(stored, stored.units)
@@ -152,13 +157,18 @@ def _audited(folder: Path) -> AuditReport:
         checks += check_assignments(stored, plan)
         checks += check_totals(stored, plan)
         checks += check_disruption(stored, plan)
-        checks += _check_design(folder, stored, plan)
+        design, unit_territory = _check_design(folder, stored, plan)
+        checks += design
+        if "moves.csv" in record["files"] or (folder / "moves.csv").is_file():
+            checks += check_moves(stored, plan, _read_table(folder, "moves.csv").reset_index(), unit_territory)
     checks += check_proof(stored, record, _read_multipliers(folder, stored, record))
     return AuditReport(str(folder), tuple(checks))
 
 
-def _check_design(folder: Path, stored: StoredProblem, plan: StoredPlan) -> list[Check]:
-    """Check units, pieces and centres, where there are any."""
+def _check_design(
+    folder: Path, stored: StoredProblem, plan: StoredPlan
+) -> tuple[list[Check], np.ndarray[Any, np.dtype[np.intp]] | None]:
+    """Check units, pieces and centres, where there are any; also return the position of each unit's territory."""
     checks: list[Check] = []
     unit_territory = None
     ids = stored.reps.index
@@ -179,7 +189,7 @@ def _check_design(folder: Path, stored: StoredProblem, plan: StoredPlan) -> list
         places = places if placed else np.full((len(candidates), 2), np.nan)
         told_places = stored.centres.places
         checks += check_centres(stored.centres.ids, told_places, candidates, places, territory, ids, placed=placed)
-    return checks
+    return checks, unit_territory
 
 
 def _read_multipliers(

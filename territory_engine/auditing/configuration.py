@@ -85,7 +85,7 @@ def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
     accounts = [travel.get("weight"), *(stored.section(s).get("column") for s in ("locks", "eligibility", "groups"))]
     disruption = stored.section("disruption")
     accounts += [disruption.get("current"), disruption.get("locked_until")]
-    accounts += [p.get("column") for p in disruption.get("protect") or []]
+    accounts += [p.get("column") for p in disruption.get("protect") or [] if isinstance(p, dict)]
     accounts += [disruption.get("measure") if disruption.get("measure") != "count" else None]
     accounts += [m for m in stored.measures if m != "count" and not stored.depends_on_rep(m)]
     reps = [stored.section("eligibility").get("reps_column")]

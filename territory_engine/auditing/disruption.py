@@ -35,9 +35,14 @@ def wrong_settings(stored: StoredProblem) -> list[str]:
     if stored.free and (most is not None or weight is not None):
         wrong.append("disruption: moves cannot be limited or priced where centres are chosen")
     wrong += [
-        f"disruption.protect: found {protection!r}, allowed: a column and a weight"
+        f"disruption.protect: found {protection!r}, allowed: a column and a weight above 0"
         for protection in rule.get("protect") or []
-        if not (isinstance(protection, dict) and protection.get("column") and _is_number(protection.get("weight")))
+        if not (
+            isinstance(protection, dict)
+            and protection.get("column")
+            and _is_number(protection.get("weight"))
+            and protection["weight"] > 0
+        )
     ]
     until, as_of = rule.get("locked_until"), rule.get("as_of")
     if (until is None) != (as_of is None):
@@ -85,17 +90,26 @@ def check_disruption(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
         "accounts_moved": float(moved.sum()),
         "accounts_assigned": float((stored.owner < 0).sum()),
     }
-    checks = [
-        compared(
-            "disruption",
-            list(expected),
-            [number(told, key) for key in expected],
-            list(expected.values()),
-            "what changes hands",
-            typical=[total, 1.0, total, total, 1.0, 1.0],
-        )
-    ]
-    if math.isfinite(stored.most_moved):
+    typical = [total, 1.0, total, total, 1.0, 1.0]
+    limited = math.isfinite(stored.most_moved)
+    if limited:
+        expected["limit"] = stored.most_moved
+        typical.append(total)
+    of_moves = compared(
+        "disruption",
+        list(expected),
+        [number(told, key) for key in expected],
+        list(expected.values()),
+        "what changes hands",
+        typical=typical,
+    )
+    measure = rule.get("measure", "count")
+    if told.get("measure") != measure:
+        of_moves = Check("disruption", False, f"measure: expected {measure!r}, found {told.get('measure')!r}")
+    elif not limited and told.get("limit") is not None:
+        of_moves = Check("disruption", False, f"limit: expected none, found {told['limit']!r}")
+    checks = [of_moves]
+    if limited:
         most = stored.most_moved
         ok = counted <= most + LIMIT_SLACK * max(1.0, most) + TOLERANCE * min(1.0, most)
         checks.append(

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from solvers.bounds import Prices, priced_bound
 from solvers.infeasibility import is_certificate
 from solvers.problem import LIMIT_SLACK
 from solvers.whole import tightened
-from territory_engine.disruption import current_alignment
+from territory_engine.disruption import current_alignment, fraction_for
 from territory_engine.grammar import counted, listed
 from territory_engine.infeasibility.conflicts import Conflict
-from territory_engine.wording import limit_text, measure_label, noun, number, percent, rounded_up
+from territory_engine.wording import limit_text, loads_are_whole, noun, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,21 +76,34 @@ def over_budget(
         None if fewest.objective is None else fewest.objective / today.total,
         max(0.0, fewest.lower_bound or 0.0) / today.total,
     )
-    what = "" if today.measure == "count" else f" of {measure_label(today.measure)}"
-    what = " accounts" if today.measure == "count" else what
     fraction = planning.config.disruption.max_moved if planning.config.disruption else None
+    protected = bool(planning.config.disruption and planning.config.disruption.protect)
+    what = noun(today.measure)
     rules = [
-        f"at most {percent(fraction or 0.0)} may change hands: {number(today.limit)} of {number(today.total)}{what}",
+        f"at most {_percent(fraction or 0.0)} may change hands: {_amount(today.limit)} of the {_amount(today.total)} {what}"
+        f" with a rep today{', where protected accounts count more' if protected else ''}",
         *_broken_today(planning, model, today, broken),
         *(["every territory is in one piece"] if planning.units is not None else []),
-        f"every plan that keeps the other rules moves at least {number(least.proved * today.total)}{what}"
-        f" ({percent(least.proved)})",
     ]
+    if least.proved * today.total > today.limit:
+        told = _amount(least.proved * today.total)
+        amount = f"at least {told} {noun(today.measure, float(told == '1'))} ({_percent(least.proved)})"
+        rules.append(
+            f"what moves in every plan that keeps the other rules counts {amount}, protection included"
+            if protected
+            else f"every plan that keeps the other rules moves {amount}"
+        )
     relaxations = []
     if least.found is not None:
-        wanted = rounded_up(least.found)
-        best = "the least there is" if fewest.status == "optimal" else "a plan with so few moves was found"
-        relaxations.append(f"raise max_moved in [disruption] to {wanted:g}: {best}")
+        best = "no plan moves less" if fewest.status == "optimal" else "a plan with so few moves was found"
+        wanted = fraction_for(least.found)
+        if wanted <= 1:
+            relaxations.append(f"raise max_moved in [disruption] to {wanted:g}: {best}")
+        else:
+            relaxations.append(
+                "remove max_moved from [disruption], or lower the weights in [[disruption.protect]]: what must move counts"
+                f" {_percent(least.found)} with its protection, and no limit can be above 100 %"
+            )
     record: dict[str, Any] = {
         "rules": rules,
         "relaxations": relaxations,
@@ -98,6 +112,16 @@ def over_budget(
         "least_moved": {"fraction": least.found, "proved_fraction": least.proved},
     }
     return Conflict(record, prices, whole, certificate is not None)
+
+
+def _percent(fraction: float) -> str:
+    """Return a fraction as a percentage with four digits: enough to tell a limit from what is needed."""
+    return f"{100 * fraction:.4g} %"
+
+
+def _amount(value: float) -> str:
+    """Return an amount with four digits and without what sums of floats leave behind them."""
+    return number(value) if value >= 1000 else f"{value:.4g}"
 
 
 def _proof(
@@ -115,35 +139,68 @@ def _proof(
 
 
 def _broken_today(planning: PlanningProblem, model: Model, today: CurrentAlignment, more: Sequence[str]) -> list[str]:
-    """Return what today's alignment breaks, in words: limits, then ``more``, then accounts whose rep may not have them."""
+    """Return what today's alignment breaks, in words: limits, ``more``, accounts with the wrong rep, groups that are apart."""
     said = []
     problem, n_reps = model.problem, len(planning.reps)
-    owned = today.owner >= 0
+    owned = np.flatnonzero(today.owner >= 0)
     for rule in model.rules:
-        if planning.load_depends_on_rep(rule.measure):
-            continue
-        load = np.bincount(today.owner[owned], planning.measure_values(rule.measure)[owned], n_reps)
+        load = np.bincount(today.owner[owned], _loads_today(planning, rule.measure, owned, today), n_reps)
+        whole = loads_are_whole(planning, rule.measure)
         for t in range(n_reps):
-            rep, amount = planning.reps.index[t], f"{number(float(load[t]))} {noun(rule.measure)}"
+            rep, amount = planning.reps.index[t], f"{number(float(load[t]))} {noun(rule.measure, float(load[t]))}"
             if load[t] > rule.upper[t] + LIMIT_SLACK * max(1.0, abs(rule.upper[t])):
-                most = limit_text(float(rule.upper[t]), "upper", whole=False)
+                most = limit_text(float(rule.upper[t]), "upper", whole=whole)
                 said.append(f"today {rep} has {amount}, and may have at most {most}")
             elif load[t] < rule.lower[t] - LIMIT_SLACK * max(1.0, abs(rule.lower[t])):
-                least = limit_text(float(rule.lower[t]), "lower", whole=False)
+                least = limit_text(float(rule.lower[t]), "lower", whole=whole)
                 said.append(f"today {rep} has {amount}, and needs at least {least}")
     if len(said) > SHOWN:
         said = [*said[:SHOWN], f"and {counted(len(said) - SHOWN, 'more limit is', 'more limits are')} broken today"]
     said += more
-    apart = _with_wrong_rep(model, problem.n_units, today)
+    apart = _groups_apart(planning, model, today)
     if len(apart):
-        ids = listed([str(a) for a in planning.accounts.index[apart][:5]])
         said.append(
-            f"{counted(len(apart), 'account is', 'accounts are')} with a rep today who may not have"
-            f" {'it' if len(apart) == 1 else 'them'} ({ids}{', …' if len(apart) > 5 else ''})"
+            f"{counted(len(apart), 'group goes', 'groups go')} to one rep each, and"
+            f" {'is' if len(apart) == 1 else 'are'} with several today ({_some(apart)})"
+        )
+    wrong = _with_wrong_rep(model, problem.n_units, today)
+    if len(wrong):
+        said.append(
+            f"{counted(len(wrong), 'account is', 'accounts are')} with a rep today who may not have"
+            f" {'it' if len(wrong) == 1 else 'them'} ({_some([str(a) for a in planning.accounts.index[wrong]])})"
         )
     if not said:
         said.append("accounts without a rep today do not fit beside what everybody has")
     return said
+
+
+def _some(names: list[str]) -> str:
+    return listed(names) if len(names) <= 5 else f"{', '.join(names[:5])}, …"
+
+
+def _loads_today(
+    planning: PlanningProblem, measure: str, owned: NDArray[np.int64], today: CurrentAlignment
+) -> NDArray[np.float64]:
+    """Return the load of the owned accounts on their owners, shape ``(n_owned,)``; 0 where the table lacks the pair."""
+    if not planning.load_depends_on_rep(measure):
+        return planning.measure_values(measure)[owned]
+    table = planning.travel_table
+    assert table is not None
+    pairs = pd.MultiIndex.from_arrays([planning.accounts.index[owned], planning.reps.index[today.owner[owned]]])
+    loads = table.set_index(["account_id", "rep_id"])[measure].reindex(pairs)
+    return np.asarray(np.nan_to_num(loads.to_numpy(np.float64)))
+
+
+def _groups_apart(planning: PlanningProblem, model: Model, today: CurrentAlignment) -> list[str]:
+    """Return the groups whose accounts have several reps today."""
+    if planning.config.groups is None:
+        return []
+    owned = np.flatnonzero(today.owner >= 0)
+    pairs = np.unique(np.column_stack([model.unit_of[owned], today.owner[owned]]), axis=0)
+    units, reps = np.unique(pairs[:, 0], return_counts=True)
+    names = planning.accounts[planning.config.groups.column].astype(str).to_numpy(object)
+    _, first = np.unique(model.unit_of, return_index=True)
+    return [str(names[first[unit]]) for unit in units[reps > 1]]
 
 
 def _with_wrong_rep(model: Model, n_units: int, today: CurrentAlignment) -> NDArray[np.int64]:

@@ -63,8 +63,26 @@ def refusal(
         solve_seconds=result.seconds,
         seed=planning.config.solve.seed,
         conflict=record,
+        notices=_on_relaxations(planning, record),
         disruption={"price": prices.moved} if moves_limited else None,
     )
+
+
+def _on_relaxations(planning: PlanningProblem, record: dict[str, Any]) -> tuple[str, ...]:
+    """Return what the planner should know of changes that would make a plan possible, where something may change hands."""
+    rule, notices = planning.config.disruption, []
+    if rule is None or not record["relaxations"]:
+        return ()
+    if rule.max_moved is not None and "least_moved" not in record:
+        notices.append(
+            "These changes were tried without the limit on moves: with disruption.max_moved more may be needed, which"
+            " planning again will say"
+        )
+    if rule.locked_until is not None and record.get("unlock"):
+        notices.append(
+            f"An account that is locked until a date is unlocked by clearing its {rule.locked_until!r}, or by a later as_of"
+        )
+    return tuple(notices)
 
 
 def refusal_of(

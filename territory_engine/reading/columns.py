@@ -242,7 +242,9 @@ def sheet_of(table: Table, names: Mapping[str, str], aliases: Mapping[str, tuple
         table.file, table.frame, table.rows, {}, table.decimal_comma,
         findings=list(table.findings), notices=list(table.notices),
     )  # fmt: skip
-    if table.decimal_comma:
+    if table.style is not None:
+        sheet.style = table.style
+    elif table.decimal_comma:
         sheet.style = style_of_file(
             table.frame[c] for c in table.frame.columns if not pd.api.types.is_numeric_dtype(table.frame[c].dtype)
         )
@@ -294,6 +296,16 @@ def find_column(sheet: Sheet, name: str, setting: str) -> bool:
     ]
     sheet.findings.append(missing_column(name, columns, sheet.file, setting))
     return False
+
+
+def find_for_rule(sheet: Sheet, column: str, setting: str) -> bool:
+    """Find a configured column; the ID column is refused, since it is the index of the frames that rules read."""
+    if column in ("account_id", "rep_id") and sheet.has(column):
+        what = f"{setting} names the ID column"
+        remedy = f"add a copy of the column under another name and use that for {setting}"
+        sheet.findings.append(ConfigFinding(what, sheet.file, column=sheet.own_name(column), remedy=remedy))
+        return False
+    return find_column(sheet, column, setting)
 
 
 class ConfigFinding(Finding):

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.config import Config, load_config
+from territory_engine.config import Config, load_config, plan_file
 from territory_engine.disruption import check_budget
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
 from territory_engine.grammar import counted
 from territory_engine.plan import TERRITORY_NAMES
-from territory_engine.problem import PlanningProblem, Source
+from territory_engine.problem import Origin, PlanningProblem, Source
+from territory_engine.reading.alignment import with_dated_locks
 from territory_engine.reading.columns import (
     ACCOUNT_ALIASES,
     PAIR_ALIASES,
@@ -33,13 +34,14 @@ from territory_engine.reading.tables import Table, read_table, table_of_frame
 from territory_engine.reading.travel_table import check_travel_table, match_travel_table
 from territory_engine.reading.unit_rules import check_unit_rules
 from territory_engine.reading.units import note_empty_units, places_of, units_of
-from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of, with_dated_locks
+from territory_engine.reading.validation import check_accounts, check_references, check_reps, error_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
     from territory_engine.geography.layer import UnitLayer
+    from territory_engine.reading.known_units import KnownUnits
 
 
 SMALLEST_LOAD = 1e-3
@@ -48,7 +50,7 @@ and that should be no more than a millionth of it."""
 
 
 @dataclass(eq=False)
-class _Inputs:
+class Inputs:
     """What was read, with the findings of what could not be."""
 
     accounts: Table | None = None
@@ -59,6 +61,8 @@ class _Inputs:
     background: gpd.GeoDataFrame | None = None
     sources: list[Source] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    # Units that are known already: the accounts, and those of them that are still there, are put where they were.
+    known_units: KnownUnits | None = None
 
 
 def load(config_path: str | Path) -> PlanningProblem:
@@ -67,7 +71,7 @@ def load(config_path: str | Path) -> PlanningProblem:
     Parameters
     ----------
     config_path : str or Path
-        A TOML file; paths in it start from its folder.
+        A TOML file; paths in it start from its folder. A file of scenarios stands for the plan they start from.
 
     Returns
     -------
@@ -80,11 +84,11 @@ def load(config_path: str | Path) -> PlanningProblem:
     InputError
         The data are wrong; every finding is listed.
     """
-    path = Path(config_path)
+    path = plan_file(config_path)
     config = load_config(path)
     check_settings(config, path.name, has_reps=config.data.reps is not None)
     base = path.resolve().parent
-    inputs = _Inputs()
+    inputs = Inputs()
     inputs.accounts = _read(inputs, "accounts", config.data.accounts, base)
     if config.data.reps is not None:
         inputs.reps = _read(inputs, "reps", config.data.reps, base)
@@ -100,7 +104,7 @@ def load(config_path: str | Path) -> PlanningProblem:
             inputs.sources.append(Source("units", name, inputs.polygons.sha256, rows))
     if config.map.background is not None:
         _read_background(inputs, config.map.background, base)
-    return _problem(config, inputs, base)
+    return checked_problem(config, inputs, base)
 
 
 def load_frames(
@@ -141,7 +145,7 @@ def load_frames(
         As :func:`load`.
     """
     check_settings(config, "configuration", has_reps=reps is not None)
-    inputs = _Inputs()
+    inputs = Inputs()
     frames = {"accounts": accounts, "reps": reps, "travel": travel_table, "adjacency": adjacency}
     for role, frame in frames.items():
         if frame is not None:
@@ -161,10 +165,10 @@ def load_frames(
         inputs.sources.append(Source("units", "units", digest, len(units)))
     if background is not None:
         inputs.background = _in_wgs84(background, "background", inputs.findings)
-    return _problem(config, inputs, Path())
+    return checked_problem(config, inputs, Path())
 
 
-def _read(inputs: _Inputs, role: str, name: str, base: Path) -> Table | None:
+def _read(inputs: Inputs, role: str, name: str, base: Path) -> Table | None:
     try:
         table = read_table(base / name, name)
     except InputError as error:
@@ -174,7 +178,7 @@ def _read(inputs: _Inputs, role: str, name: str, base: Path) -> Table | None:
     return table
 
 
-def _read_background(inputs: _Inputs, name: str, base: Path) -> None:
+def _read_background(inputs: Inputs, name: str, base: Path) -> None:
     import geopandas as gpd
 
     path = base / name
@@ -212,7 +216,7 @@ def _in_wgs84(frame: Any, name: str, findings: list[Finding]) -> gpd.GeoDataFram
     return frame.to_crs(4326)
 
 
-def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
+def checked_problem(config: Config, inputs: Inputs, base: Path) -> PlanningProblem:
     """Check what was read, all of it, and put the problem together."""
     names, free = config.data.columns, config.territories.centers == "free"
     accounts = sheet_of(inputs.accounts, names.accounts, ACCOUNT_ALIASES, "accounts") if inputs.accounts else None
@@ -244,10 +248,14 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
         rep_ids = pd.Index(reps.frame["rep_id"].unique()) if reps is not None else pd.Index([], dtype=str)
         count = len(rep_ids) or config.territories.count or 1
         if reps is not None:
-            check_references(accounts, rep_ids, config)
+            rep_names = reps.frame["name"] if reps.has("name") else None
+            check_references(accounts, rep_ids, config, rep_names)
             config = with_dated_locks(accounts, rep_ids, config)
         if config.contiguity is not None:
-            units = units_of(accounts, config, count, polygons=inputs.polygons, adjacency=adjacency)
+            if inputs.known_units is not None:
+                units = inputs.known_units.of(accounts, config)
+            else:
+                units = units_of(accounts, config, count, polygons=inputs.polygons, adjacency=adjacency)
             if units is not None:
                 check_unit_rules(accounts, reps, units, config)
                 told = inputs.polygons if inputs.polygons is not None else adjacency
@@ -284,6 +292,11 @@ def _problem(config: Config, inputs: _Inputs, base: Path) -> PlanningProblem:
         notices=tuple(n for s in read for n in s.notices),
         base_dir=base,
         units=units,
+        origins={
+            role: Origin(sheet.file, sheet.rows, sheet.shown, sheet.decimal_comma, sheet.style)
+            for role, sheet in (("accounts", accounts), ("reps", reps), ("travel", travel))
+            if sheet is not None
+        },
     )
     check_budget(problem)
     return problem
@@ -336,13 +349,14 @@ def _check_measure_names(config: Config, by_rep: frozenset[str], findings: list[
             )
 
 
-def _needs_given_files(config: Config, inputs: _Inputs, findings: list[Finding]) -> None:
+def _needs_given_files(config: Config, inputs: Inputs, findings: list[Finding]) -> None:
     """Find units or pairs that the configuration names but the caller of :func:`load_frames` did not give."""
     for key, given in (("units", inputs.polygons), ("adjacency", inputs.adjacency)):
         if (
             config.contiguity is not None
             and getattr(config.contiguity, key) is not None
             and given is None
+            and inputs.known_units is None
             and not findings
         ):
             remedy = f"pass it as {key}=…, or remove contiguity.{key}"

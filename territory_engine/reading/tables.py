@@ -24,6 +24,8 @@ from territory_engine.reading.delimited import read_delimited
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from territory_engine.reading.numeric import Style
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -41,6 +43,8 @@ class Table:
         Of the file's bytes.
     decimal_comma : bool
         Whether ``1,5`` may be a number: not in a file whose delimiter is the comma.
+    style : Style or None
+        How the file's numbers are written, where that is known already; None: it is seen from the columns.
     findings : tuple of Finding
         Records that could not be read; they are not in ``frame``.
     notices : tuple of str
@@ -53,6 +57,7 @@ class Table:
     decimal_comma: bool = False
     findings: tuple[Finding, ...] = ()
     notices: tuple[str, ...] = ()
+    style: Style | None = None
 
 
 def read_table(path: str | Path, name: str | None = None) -> Table:

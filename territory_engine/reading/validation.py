@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.config import Locks
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
-from territory_engine.reading.columns import ConfigFinding, Sheet, find_column, is_blank
+from territory_engine.reading.alignment import check_somebody_owns, flag_names, protections
+from territory_engine.reading.columns import ConfigFinding, Sheet, find_for_rule, is_blank
 from territory_engine.reading.identifiers import check_control_characters, check_ids, match_ids, mends_of, record_key
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from territory_engine.config import Config, Disruption
+    from territory_engine.config import Config
 
 SHOWN_PER_KIND = 20
-
-DATED_LOCKS = "locked_to"
-"""The accounts column with all locks, where some of them hold until a date."""
 
 
 def error_of(findings: Iterable[Finding]) -> InputError:
@@ -82,9 +79,9 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
         numeric.setdefault(config.disruption.measure, ("disruption.measure", role))
     columns: dict[str, Any] = {}
     if config.disruption is not None:
-        columns |= _protections(sheet, config.disruption, numeric)
+        columns |= protections(sheet, config, numeric)
     for column, (setting, role) in numeric.items():
-        if _find(sheet, column, setting):
+        if find_for_rule(sheet, column, setting):
             values = sheet.numbers(column, blank="fill the cell; write 0 for an account that has none")
             columns[column] = values
             if role == "what a move counts" and (values == 0).all():
@@ -96,13 +93,13 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
                     Finding("adds up to 0, so there is nothing to balance", sheet.file, column=sheet.own_name(column))
                 )
     if config.locks is not None:
-        _find(sheet, config.locks.column, "locks.column")
+        find_for_rule(sheet, config.locks.column, "locks.column")
     if config.disruption is not None:
-        _find(sheet, config.disruption.current, "disruption.current")
+        find_for_rule(sheet, config.disruption.current, "disruption.current")
     if sheet.has("count") and any(rule.measure == "count" for rule in config.balance):
         sheet.note("measure 'count' counts accounts; the file's own column 'count' is not used.")
     for setting, name in (("groups.column", config.groups), ("eligibility.column", config.eligibility)):
-        if name is not None and name.column is not None and _find(sheet, name.column, setting):
+        if name is not None and name.column is not None and find_for_rule(sheet, name.column, setting):
             columns[name.column] = _cleared(sheet.text(name.column))
     if config.groups is not None and config.groups.column in columns:
         columns[config.groups.column] = _one_spelling(columns[config.groups.column])
@@ -119,35 +116,6 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
     sheet.frame = sheet.frame.assign(**columns).copy()
 
 
-def _protections(sheet: Sheet, rule: Disruption, measures: Container[str]) -> dict[str, Any]:
-    """Return the columns that protect accounts from moving, cleaned: numbers with 0 for blanks, and dates as ISO text."""
-    columns: dict[str, Any] = {}
-    for i, protection in enumerate(rule.protect, start=1):
-        setting = f"disruption.protect[{i}].column"
-        if protection.column in measures or protection.column in columns:
-            # A measure is read, and its blanks are found, as a measure.
-            continue
-        if _find(sheet, protection.column, setting):
-            yes_no = sheet.text(protection.column).str.lower().map({"true": "1", "false": "0", "yes": "1", "no": "0"})
-            if yes_no.notna().any():
-                sheet.frame[protection.column] = yes_no.where(yes_no.notna(), sheet.text(protection.column))
-            values = sheet.numbers(protection.column, blank=None, allowed="a number, 0 or more, or true or false")
-            columns[protection.column] = np.nan_to_num(values)
-    if rule.locked_until is not None and _find(sheet, rule.locked_until, "disruption.locked_until"):
-        told = sheet.text(rule.locked_until)
-        blank = is_blank(told)
-        dates = pd.to_datetime(told.mask(blank).str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
-        sheet.flag(
-            ~blank & dates.isna().to_numpy(),
-            rule.locked_until,
-            "is not a date",
-            allowed="a date such as 2026-09-30, or blank",
-            remedy="write year-month-day",
-        )
-        columns[rule.locked_until] = dates.dt.strftime("%Y-%m-%d").fillna("").astype(str)
-    return columns
-
-
 def check_reps(sheet: Sheet, config: Config) -> None:
     """Check IDs, shares, limits and eligibility lists; write the cleaned columns into the sheet."""
     if not _has_records(sheet, "reps"):
@@ -160,19 +128,23 @@ def check_reps(sheet: Sheet, config: Config) -> None:
         sheet.findings.append(ConfigFinding(what, sheet.file, remedy=remedy))
     columns: dict[str, Any] = {}
     for i, rule in enumerate(config.balance, start=1):
-        if rule.share is not None and _find(sheet, rule.share, f"balance[{i}].share") and rule.share not in columns:
+        if (
+            rule.share is not None
+            and find_for_rule(sheet, rule.share, f"balance[{i}].share")
+            and rule.share not in columns
+        ):
             shares = sheet.numbers(rule.share, blank="fill the cell; write 0 for a rep who gets no share")
             columns[rule.share] = shares
             if (shares >= 0).all() and shares.sum() == 0:
                 finding = Finding("adds up to 0: no rep has a share", sheet.file, column=sheet.own_name(rule.share))
                 sheet.findings.append(finding)
         for key, limit in (("min", rule.min), ("max", rule.max)):
-            if isinstance(limit, str) and _find(sheet, limit, f"balance[{i}].{key}") and limit not in columns:
+            if isinstance(limit, str) and find_for_rule(sheet, limit, f"balance[{i}].{key}") and limit not in columns:
                 columns[limit] = sheet.numbers(limit, blank="fill the cell; write a large number for no upper limit")
     eligibility = config.eligibility
     if eligibility is not None and eligibility.reps_column is not None:
         name = eligibility.reps_column
-        if _find(sheet, name, "eligibility.reps_column"):
+        if find_for_rule(sheet, name, "eligibility.reps_column"):
             columns[name] = _trimmed_lists(sheet.text(name))
             sheet.flag(
                 (columns[name] == "").to_numpy(dtype=bool),
@@ -185,10 +157,14 @@ def check_reps(sheet: Sheet, config: Config) -> None:
     _check_limits(sheet, config)
 
 
-def check_references(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) -> None:
+def check_references(
+    accounts: Sheet, rep_ids: pd.Index[Any], config: Config, rep_names: pd.Series[Any] | None = None
+) -> None:
     """Check that locks name reps, and match today's owners; both columns get the reps' own spelling of their IDs.
 
-    An owner who is no rep any more is not an error: the account keeps that ID as its previous rep.
+    An owner who is no rep any more is not an error: the account keeps that ID as its previous rep. One who is named
+    instead of the ID is, where ``rep_names`` has the reps' names in the order of ``rep_ids``; and so is a limit or a
+    price on what changes hands where nobody has an account today.
     """
     columns: dict[str, Any] = {}
     if config.disruption is not None and accounts.has(config.disruption.current):
@@ -202,9 +178,14 @@ def check_references(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) ->
             flag_unknown(
                 accounts, name, matched, damaged, rep_ids, "a rep", "a rep_id of the reps file, or an earlier one"
             )
+            named = flag_names(accounts, name, matched, unknown & ~damaged, rep_ids, rep_names)
+            unknown &= ~named
+        if unknown.any():
+            who = matched[unknown].unique().tolist()
             listed = ", ".join(map(repr, who[:5])) + (f" and {len(who) - 5} more" if len(who) > 5 else "")
             owned = counted(int(unknown.sum()), "account has", "accounts have")
             accounts.note(f"{owned} an owner who is no rep any more ({listed}).")
+        check_somebody_owns(accounts, config.disruption, matched, rep_ids)
     if config.locks is not None and accounts.has(config.locks.column):
         name = config.locks.column
         matched, unknown = _match_reps(accounts, name, rep_ids)
@@ -213,36 +194,6 @@ def check_references(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) ->
             accounts, name, accounts.text(name), unknown, rep_ids, "a rep", "a rep_id of the reps file, or blank"
         )
     accounts.frame = accounts.frame.assign(**columns)
-
-
-def with_dated_locks(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) -> Config:
-    """Write locks that hold until a date beside the others, and return the configuration that names their column.
-
-    An account whose date is after ``as_of`` is locked to its owner; not where that owner is no rep any more.
-    """
-    rule = config.disruption
-    if rule is None or rule.locked_until is None or rule.as_of is None or accounts.findings:
-        return config
-    frame = accounts.frame
-    owner, until = frame[rule.current].astype(str), frame[rule.locked_until].astype(str)
-    kept = (until > rule.as_of.isoformat()).to_numpy() & owner.isin(rep_ids).to_numpy()
-    column = DATED_LOCKS
-    locks = pd.Series("", index=frame.index, dtype=str)
-    if config.locks is not None:
-        locks = frame[config.locks.column].astype(str)
-        accounts.flag(
-            kept & (locks != "").to_numpy() & (locks != owner).to_numpy(),
-            config.locks.column,
-            f"locks the account to another rep than {rule.locked_until!r} does, which keeps it with its owner",
-            allowed="one of the two",
-            remedy=f"clear the lock, or the date in {rule.locked_until!r}",
-        )
-    accounts.frame = frame.assign(**{column: locks.where(~kept, owner)})
-    accounts.note(
-        f"{counted(int(kept.sum()), 'account stays', 'accounts stay')} with the owner until a date in"
-        f" {rule.locked_until!r} (after {rule.as_of.isoformat()})."
-    )
-    return config.model_copy(update={"locks": Locks(column=column)})
 
 
 def flag_unknown(
@@ -288,16 +239,6 @@ def _check_identity(sheet: Sheet, column: str, section: str) -> None:
         sheet.findings.append(ConfigFinding(f"has no column {column!r}", sheet.file, allowed=listed, remedy=remedy))
     if sheet.has("name"):
         check_control_characters(sheet, "name")
-
-
-def _find(sheet: Sheet, column: str, setting: str) -> bool:
-    """Find a configured column; the ID column is refused, since it is the index of the frames that rules read."""
-    if column in ("account_id", "rep_id") and sheet.has(column):
-        what = f"{setting} names the ID column"
-        remedy = f"add a copy of the column under another name and use that for {setting}"
-        sheet.findings.append(ConfigFinding(what, sheet.file, column=sheet.own_name(column), remedy=remedy))
-        return False
-    return find_column(sheet, column, setting)
 
 
 def _match_reps(accounts: Sheet, column: str, rep_ids: pd.Index[Any]) -> tuple[pd.Series[Any], NDArray[np.bool_]]:

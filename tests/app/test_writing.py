@@ -82,7 +82,7 @@ def test_an_error_in_the_map_is_told_and_leaves_no_directory(
 def test_a_disk_that_is_full_is_a_plan_directory_error(
     problem_and_plan: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_workbook(*arguments: Any) -> None:
+    def write_workbook(*arguments: Any, **options: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(territory_engine.workbook, "write_workbook", write_workbook)
@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_is_a_plan_directory_error(
 def test_a_missing_file_of_ours_is_not_blamed_on_the_disk(
     problem_and_plan: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_report(*arguments: Any) -> None:
+    def write_report(*arguments: Any, **options: Any) -> None:
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(maps, "write_report", write_report)

@@ -12,6 +12,7 @@ from maps import write_report
 from maps.charts import MOST_BARS, Bar, load_chart
 from maps.report import report_page, rule_sentences
 from territory_engine.grammar import not_above
+from territory_engine.problem import ScenarioRecord
 from territory_engine.wording import price_list
 
 
@@ -153,7 +154,7 @@ def test_every_rule_of_the_configuration_is_listed(build_problem):
         "An account's “segment” must be among its rep's “segments”.",
         "No account is more than 250 km from its rep.",
         "Accounts with the same “parent” stay together.",
-        "At most 5.0 % of accounts changes hands.",
+        "At most 5.0 % of the accounts that have a rep today change hands.",
     ]
 
 
@@ -183,3 +184,10 @@ def test_charts_survive_loads_without_targets_or_of_nothing():
     assert "nan" not in str(load_chart([Bar(f"T{i}", float(i)) for i in range(60)], title="t"))
     assert "nan" not in str(load_chart([Bar(f"T{i}", 10.0, 10.0) for i in range(60)], title="t"))
     assert str(load_chart([], title="t")).startswith("<svg")
+
+
+def test_a_scenario_is_named_with_what_it_asks_and_escaped(midwest, build_plan):
+    record = ScenarioRecord("lose_r03", "what if <b>R03</b> leaves", "s.toml", "", {}, {}, {})
+    html = report_page(dataclasses.replace(midwest, scenario=record), build_plan(midwest))
+    assert "Scenario lose_r03 : what if &lt;b&gt;R03&lt;/b&gt; leaves" in words(html)
+    assert "Scenario" not in words(report_page(midwest, build_plan(midwest)))

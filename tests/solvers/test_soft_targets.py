@@ -518,7 +518,7 @@ def test_a_shift_weighs_what_it_mends_at_both_ends(far: float, moves: bool) -> N
     aims = np.array([[[1.0, 1.0]], [[1.0, 1.0]], [[1.0, 1.0]]])
     descend(
         start, territory, np.array([0.0, 0.0, far]), load, -endless, endless, np.zeros((1, 2)),
-        np.zeros(1, np.int64), aims, np.arange(2), pair, totals, 0, 1_000,
+        np.zeros(1, np.int64), aims, np.arange(2), pair, totals, NOT_COUNTED, UNLIMITED, 0, 1_000,
     )  # fmt: skip
     assert totals.tolist() == ([[1.0, 1.0]] if moves else [[2.0, 0.0]])
 
@@ -532,12 +532,12 @@ def test_a_swap_and_a_relay_weigh_the_other_measure_s_target() -> None:
     pair, totals = np.array([0, 2]), np.array([[2.0, 0.0], [6.0, 0.0]])
     relay(
         start, territory, np.array([0.0, 1.0, 0.0, 2.0]), load, lower, upper, np.full((2, 2), 100.0),
-        np.ones(1, np.int64), aims, 0, pair, totals, 10,
+        np.ones(1, np.int64), aims, 0, pair, totals, NOT_COUNTED, UNLIMITED, 10,
     )  # fmt: skip
     assert totals.tolist() == [[1.0, 1.0], [5.0, 1.0]]
     pair, totals = np.array([1, 2]), np.array([[1.0, 1.0], [1.0, 5.0]])
     descend(
         start, territory, np.zeros(4), load, lower, upper, np.full((2, 2), 100.0), np.ones(1, np.int64), aims,
-        np.arange(2), pair, totals, 2, 1_000,
+        np.arange(2), pair, totals, NOT_COUNTED, UNLIMITED, 2, 1_000,
     )  # fmt: skip
     assert totals.tolist() == [[1.0, 1.0], [5.0, 1.0]]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from territory_engine.config import Config, load_config, parse_config
+from territory_engine.config import Config, load_config, parse_config, plan_file
 from territory_engine.errors import ConfigError, Finding
 
 SMALLEST = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
@@ -162,3 +163,131 @@ def test_cells_and_their_resolution_have_a_range(tmp_path: Path) -> None:
     found = findings(tmp_path, SMALLEST + '[contiguity]\ncells = "s2"\nresolution = 16\n')
     assert found["contiguity.resolution"].allowed == "at most 15"
     assert found["contiguity.cells"].value == "s2"
+
+
+DISRUPTION = SMALLEST + '[disruption]\ncurrent = "owner"\n'
+LINE = DISRUPTION.count("\n") + 1
+
+
+def test_a_disruption_says_everything_it_can(tmp_path: Path) -> None:
+    rules = 'measure = "revenue"\nmax_moved = 1\nweight = 2\nlocked_until = "until"\nas_of = 2026-07-01\n'
+    protect = (
+        '[[disruption.protect]]\ncolumn = "key"\nweight = 3\n[[disruption.protect]]\ncolumn = "years"\nweight = 0.5\n'
+    )
+    rule = load_config(written(tmp_path, DISRUPTION + rules + protect)).disruption
+    assert rule is not None
+    assert (rule.max_moved, rule.weight, rule.as_of) == (1.0, 2.0, date(2026, 7, 1))
+    assert [(p.column, p.weight) for p in rule.protect] == [("key", 3.0), ("years", 0.5)]
+    # A plan directory stores it as JSON, and reads the same back.
+    config = load_config(tmp_path / "config.toml")
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("rule", ["max_moved = 0", "weight = 0", "max_moved = 0.1\nweight = 3"])
+def test_moves_may_be_limited_and_priced_at_once_or_cost_nothing(tmp_path: Path, rule: str) -> None:
+    assert load_config(written(tmp_path, f"{DISRUPTION}{rule}\n")).disruption is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "row", "value", "allowed", "remedy"),
+    [
+        ("max_moved = 5", "max_moved", 0, "5", "at most 1", "write a fraction: 5 % is 0.05"),
+        ("max_moved = 1.01", "max_moved", 0, "1.01", "at most 1", "write a fraction: 1.01 % is 0.0101"),
+        ("max_moved = -0.1", "max_moved", 0, "-0.1", "at least 0", None),
+        ("max_moved = nan", "max_moved", 0, "nan", "a finite number", None),
+        ("max_moved = true", "max_moved", 0, "true", "a number", None),
+        ('max_moved = "5%"', "max_moved", 0, "5%", "a number", "write a fraction: 10 % is 0.10"),
+        ("weight = -1", "weight", 0, "-1", "at least 0", None),
+        ("weight = inf", "weight", 0, "inf", "a finite number", None),
+        ("max_move = 0.1", "max_move", 0, None, None, "did you mean 'max_moved'?"),
+        ("locked_untill = 'x'", "locked_untill", 0, None, None, "did you mean 'locked_until'?"),
+        (
+            '[disruption.protect]\ncolumn = "key"\nweight = 1',
+            "protect",
+            0,
+            None,
+            None,
+            "write [[disruption.protect]] with double brackets",
+        ),
+        ('[[disruption.protect]]\ncolumn = "key"\nweight = 0', "protect[1].weight", 2, "0", "more than 0", None),
+        (
+            '[[disruption.protect]]\ncolumn = "key"',
+            "protect[1].weight",
+            0,
+            None,
+            None,
+            "add weight = … to disruption.protect[1]",
+        ),
+        (
+            '[[disruption.protect]]\ncolumn = "key"\nweight = 1\n[[disruption.protect]]\ncolum = "years"\ncolumn = "y"\nweight = 1',
+            "protect[2].colum",
+            4,
+            None,
+            "column, weight",
+            "did you mean 'column'?",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_disruption_is_told_with_its_line(
+    tmp_path: Path, text: str, key: str, row: int, value: str | None, allowed: str | None, remedy: str | None
+) -> None:
+    (finding,) = findings(tmp_path, f"{DISRUPTION}{text}\n").values()
+    assert (finding.column, finding.row, finding.value) == (f"disruption.{key}", LINE + row, value)
+    assert allowed is None or finding.allowed == allowed
+    assert finding.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("day", "remedy"),
+    [
+        ('"2026-07-01"', "write 2026-07-01 without quotes"),
+        ("2026-07-01T00:00:00", None),
+        ("2026-07-01T08:00:00", None),
+        ("12:00:00", None),
+        ("20260701", None),
+    ],
+)
+def test_as_of_is_a_date(tmp_path: Path, day: str, remedy: str | None) -> None:
+    (finding,) = findings(tmp_path, f'{DISRUPTION}locked_until = "until"\nas_of = {day}\n').values()
+    assert (finding.column, finding.row) == ("disruption.as_of", LINE + 1)
+    assert finding.allowed == "a date such as 2026-07-01, without a time"
+    assert finding.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('locked_until = "until"', "locked_until and as_of go together"),
+        ("as_of = 2026-07-01", "locked_until and as_of go together"),
+        (
+            '[[disruption.protect]]\ncolumn = "key"\nweight = 1\n[[disruption.protect]]\ncolumn = "key"\nweight = 2',
+            "protect names 'key' twice",
+        ),
+    ],
+)
+def test_keys_of_a_disruption_that_need_or_repeat_each_other_are_refused(tmp_path: Path, text: str, what: str) -> None:
+    (finding,) = findings(tmp_path, f"{DISRUPTION}{text}\n").values()
+    assert what in finding.what
+    assert finding.row == LINE - 2
+
+
+def test_scenarios_beside_a_configuration_are_left_to_those_who_read_them(tmp_path: Path) -> None:
+    text = SMALLEST + "[forecast.worst]\nvisits = 0.5\n[scenario.a]\nanything = 1\n"
+    path = written(tmp_path, text)
+    assert load_config(path) == load_config(written(tmp_path, SMALLEST))
+    assert plan_file(path) == path
+    assert "did you mean 'forecast'?" in str(
+        findings(tmp_path, SMALLEST + "[forecasts.worst]\nvisits = 0.5\n")["forecasts"]
+    )
+
+
+def test_a_base_is_the_file_that_holds_the_plan(tmp_path: Path) -> None:
+    written(tmp_path, SMALLEST)
+    path = tmp_path / "scenarios.toml"
+    path.write_text('base = "config.toml"\n[scenario.a]\n')
+    assert plan_file(path) == tmp_path / "config.toml"
+    path.write_text('base = "config.toml"\n[scenarios.a]\n[solve]\nseed = 1\n')
+    with pytest.raises(ConfigError) as caught:
+        plan_file(path)
+    assert [(f.column, f.row) for f in caught.value.findings] == [("scenarios", 2), ("base", 1)]
+    assert caught.value.findings[0].remedy == "did you mean 'scenario'?"

@@ -88,7 +88,7 @@ def a_plan(problem: PlanningProblem, numbers: list[float], reasons: list[str], o
         solve_seconds=1.25,
         seed=3,
         notices=("Größe", "99 accounts were placed by postal code"),
-        parent="../last-year",
+        parent={"path": "../last-year", "sha256": "cd" * 32, "objective": 0.1, "moved": None},
     )
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from territory_engine.config import parse_config
-from territory_engine.problem import PlanningProblem
+from territory_engine.problem import PlanningProblem, Source
 
 NO_REPS = pd.DataFrame(index=pd.Index([], dtype=str, name="rep_id"))
 
@@ -39,3 +39,9 @@ def test_without_reps_every_territory_has_an_equal_share() -> None:
     np.testing.assert_array_equal(rule.target, [4, 4, 4])
     np.testing.assert_array_equal(rule.lower, [2, 2, 2])
     np.testing.assert_array_equal(rule.upper, [6, 6, 6])
+
+
+def test_rows_are_told_with_those_in_the_file_where_a_scenario_edited_them() -> None:
+    assert Source("reps", "reps.csv", "", 1).rows_in_words == "1 row"
+    assert Source("reps", "reps.csv", "", 1_100, 1_100).rows_in_words == "1,100 rows"
+    assert Source("reps", "reps.csv", "", 11, 12).rows_in_words == "11 rows (12 in the file)"

@@ -73,4 +73,6 @@ def test_one_is_no_plural(amount, noun, text):
 def test_measures_are_shown_without_underscores():
     assert measure_label("revenue_2022") == "revenue 2022"
     assert measure_label("count") == "accounts"
+    assert measure_label("revenue_2022@last_year") == "revenue 2022 (last year)"
+    assert measure_label("@home") == "@home"
     assert measure_label("_") == "_"

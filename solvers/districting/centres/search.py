@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from solvers import chunks
 from solvers.districting.centres.annealing import Annealer
 from solvers.districting.centres.decomposition import PART_UNITS, Decomposition
 from solvers.districting.centres.medians import Recentring
@@ -56,7 +57,7 @@ EXACT_ROUNDS = 2
 """Rounds of exact neighbourhoods between the first walks and the next; like the walks, they double."""
 
 WALKERS = 2
-"""Walks at once, each on a thread, however many cores there are."""
+"""Walks at once, each on a thread where there are cores for it. Fixed: the answer does not depend on the number of cores."""
 
 
 class Reporter(Protocol):
@@ -139,7 +140,7 @@ class _Search:
 
     def run(self, should_stop: Callable[[], bool], rounds: int | None, target: float | None) -> CentreSearch:
         termination = "stalled"
-        with ThreadPoolExecutor(WALKERS, thread_name_prefix="centres") as threads:
+        with ThreadPoolExecutor(min(WALKERS, chunks.threads()), thread_name_prefix="centres") as threads:
             for stage in self._rounds(threads):
                 self.rounds += 1
                 found = self.violation <= 0.0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from solvers.chunks import threads
 from solvers.districting.checks import broken_rules
 from solvers.districting.connected.contiguous_start import contiguous_start
 from solvers.districting.connected.cooling import Cooling
@@ -176,7 +177,7 @@ def search_connected(
     """
     search = _Search(problem, centres, assignment, rng, resolve)
     search.say(report, "connecting territories")
-    with ThreadPoolExecutor(max_workers=PARTS) as pool:
+    with ThreadPoolExecutor(max_workers=min(PARTS, threads())) as pool:
         while not search.done(should_stop, rounds, target):
             search.round(pool)
             search.say(report, "improving" if search.feasible else "repairing")

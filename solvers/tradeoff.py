@@ -1,0 +1,189 @@
+"""The trade-off between what changes hands and what the rest costs: points along a limit on moves, found together.
+
+The two ends first: the fewest moves that keep every limit, and the best assignment whatever moves. Between them each
+point is the best within its limit. Going from few moves to many, the assignment of one point keeps the limits of the
+next and its prices are nearly those of the next, so that each begins where the last one ended; and what was found for one
+is offered to all whose limit it keeps.
+
+Source: the ε-constraint method (Haimes, Lasdon & Wismer 1971) with lexicographic ends (Mavrotas 2009).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from solvers.ladder import OPTIMAL_GAP, fewest_moves, solve
+from solvers.problem import with_slack
+from solvers.result import relative_gap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from solvers.problem import AssignmentProblem
+    from solvers.result import SolveResult, StopRequest
+
+CURVATURE = 2.0
+"""The first moves buy most, so limits lie closer together there: they grow with this power of their number."""
+
+
+@dataclass(frozen=True, eq=False)
+class TradeOff:
+    """Points from the fewest moves to as many as pay.
+
+    Attributes
+    ----------
+    fewest : SolveResult
+        In units of disruption: the fewest moves, and the least that is proved possible. Infeasible where the limits
+        cannot be kept whatever moves; then there are no points.
+    limits : ndarray of float64, shape (n_points,)
+        The limit on disruption of each point, ascending; the last may be inf.
+    points : tuple of SolveResult
+        One per limit: each with an assignment, unless the time was over before.
+    moved : ndarray of float64, shape (n_points,)
+        What changes hands at each point.
+    """
+
+    fewest: SolveResult
+    limits: NDArray[np.float64]
+    points: tuple[SolveResult, ...]
+    moved: NDArray[np.float64]
+
+
+def spaced_limits(least: float, most: float, n_points: int) -> NDArray[np.float64]:
+    """Return limits from the fewest moves to as many as pay, closer together where there are few.
+
+    Parameters
+    ----------
+    least, most : float
+        In units of disruption.
+    n_points : int
+        2 or more.
+    """
+    steps = (np.arange(n_points) / (n_points - 1)) ** CURVATURE
+    return least + (most - least) * steps
+
+
+def trade_off(
+    problem: AssignmentProblem,
+    *,
+    limits: Sequence[float] | None = None,
+    n_points: int = 8,
+    most: float = np.inf,
+    to_limit: Callable[[float], float] = float,
+    time_limit_s: float = 60.0,
+    gap: float = 1e-4,
+    rounds: int | None = None,
+    seed: int = 0,
+    on_point: Callable[[str, int, int], None] | None = None,
+    should_stop: StopRequest | None = None,
+) -> TradeOff:
+    """Find the points of the trade-off.
+
+    Parameters
+    ----------
+    problem : AssignmentProblem
+        With a disruption; its own limit on it is not asked for.
+    limits : sequence of float, optional
+        Limits on disruption, in its unit; limits below the fewest moves are raised to it. Left out: chosen between the ends.
+    n_points : int
+        How many to choose, 2 or more.
+    most : float
+        No point moves more, unless every plan does.
+    to_limit : callable
+        Makes a limit between the ends of an amount: no less than it, and a number that a planner can write down; inf
+        where there is none, and then nothing is limited.
+    time_limit_s : float
+        For one point; what a point leaves goes to the next ones.
+    gap, rounds, seed, should_stop
+        As for :func:`solvers.ladder.solve`, for each point.
+    on_point : callable, optional
+        Told what is being solved: words, the number of the point from 1, and of how many.
+    """
+    assert problem.disruption is not None
+    began = time.perf_counter()
+    free = problem.within(np.inf)
+    tell = on_point or (lambda words, number, of: None)
+    count = n_points if limits is None else len(set(limits))
+    tell("finding the fewest moves", 0, count)
+    fewest = fewest_moves(free, time_limit_s=time_limit_s, rounds=rounds, seed=seed, should_stop=should_stop)
+    nothing = TradeOff(fewest, np.empty(0), (), np.empty(0))
+    if fewest.assignment is None:
+        return nothing
+    disruption = problem.disruption
+    least = disruption.of(fewest.assignment)
+
+    def solved(limit: float, near: SolveResult, number: int, of: int) -> SolveResult:
+        left = max(1.0, ((of + 1) * time_limit_s - (time.perf_counter() - began)) / max(1, of - number + 1))
+        return solve(
+            problem.within(limit),
+            time_limit_s=left,
+            gap=gap,
+            rounds=rounds,
+            seed=seed,
+            should_stop=should_stop,
+            near=near,
+        )
+
+    # The prices of the fewest moves are in another unit; its assignment is what counts.
+    start = replace(fewest, priced_bound=None)
+    found: list[tuple[float, SolveResult]] = []
+
+    def written(limit: float) -> float:
+        return limit if np.isfinite(to_limit(limit)) else np.inf
+
+    narrow, wide = written(least), written(max(most, least))
+    if limits is None:
+        tell("finding the best plan whatever moves", 1, count)
+        last = solved(wide, start, 1, count)
+        if last.assignment is None:
+            return nothing
+        furthest = disruption.of(last.assignment)
+        # Rounded, limits that lie close together may be one, and the last may reach the widest.
+        between = {min(to_limit(limit), wide) for limit in spaced_limits(least, furthest, n_points)[1:-1]}
+        wanted = [narrow, *sorted(limit for limit in between if with_slack(narrow) < limit < wide)]
+        found.append((wide, last))
+        if furthest <= with_slack(narrow):
+            return _together(problem, fewest, found)
+    else:
+        wanted = sorted({max(min(limit, wide), narrow) for limit in limits})
+    done = len(found)
+    for limit in wanted:
+        done += 1
+        tell("finding the best plan with few moves", done, count)
+        result = solved(float(limit), start, done, count)
+        if result.assignment is not None:
+            found.append((float(limit), result))
+            start = result
+        if should_stop is not None and should_stop():
+            break
+    return _together(problem, fewest, sorted(found, key=lambda pair: pair[0]))
+
+
+def _together(problem: AssignmentProblem, fewest: SolveResult, found: list[tuple[float, SolveResult]]) -> TradeOff:
+    """Give every point the best assignment that was found for any and keeps its limit, and the best bound for it.
+
+    What is proved for a wider limit holds within a narrower one.
+    """
+    assert problem.disruption is not None
+    moved = [problem.disruption.of(r.assignment) for _, r in found if r.assignment is not None]
+    points: list[SolveResult] = []
+    for limit, result in found:
+        within = [r for m, (_, r) in zip(moved, found, strict=True) if m <= with_slack(limit)]
+        best = min([result, *within], key=lambda r: np.inf if r.objective is None else r.objective)
+        assert best.objective is not None
+        point = result if best is result else replace(result, assignment=best.assignment, objective=best.objective)
+        wider = [r for other, r in found if other > limit and r.lower_bound is not None]
+        bounds = [(result.lower_bound or 0.0, result), *((r.lower_bound or 0.0, r) for r in wider)]
+        bound, prover = max(bounds, key=lambda pair: pair[0])
+        if prover is not result and prover.proof.get("kind") == "search" and bound > (result.lower_bound or 0.0):
+            point = replace(point, lower_bound=min(bound, best.objective), proof=prover.proof)
+        closed = relative_gap(best.objective, point.lower_bound or 0.0) <= OPTIMAL_GAP
+        points.append(replace(point, status="optimal" if closed else "feasible"))
+    amounts = [problem.disruption.of(p.assignment) for p in points if p.assignment is not None]
+    return TradeOff(fewest, np.array([limit for limit, _ in found]), tuple(points), np.array(amounts))

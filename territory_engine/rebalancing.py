@@ -1,0 +1,204 @@
+"""Rebalance: the fewest moves that keep every rule, the best plan whatever moves, and what lies between the two."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from solvers.problem import with_slack
+from solvers.tradeoff import trade_off
+from territory_engine.disruption import current_alignment, with_max_moved
+from territory_engine.errors import ConfigError, Finding, NoPlanError
+from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.infeasibility.refusal import refusal_of
+from territory_engine.model import build_model
+from territory_engine.no_plan import nothing_found
+from territory_engine.planner import plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from solvers.result import StopRequest
+    from territory_engine.disruption import CurrentAlignment
+    from territory_engine.plan import Plan
+    from territory_engine.problem import PlanningProblem
+
+DIGITS = 5
+"""Limits on moves are fractions of this many digits, rounded up, so that a planner can write them down."""
+
+
+@dataclass(frozen=True)
+class FewestMoves:
+    """How little must change hands.
+
+    Attributes
+    ----------
+    measure : str
+    found : float
+        What changes hands in the plan that moves least, in the measure's unit; protected accounts count more.
+    proved : float
+        No plan that keeps the rules moves less.
+    total : float
+        The measure of all accounts that have a rep today.
+    proof : dict
+        As a plan's.
+    """
+
+    measure: str
+    found: float
+    proved: float
+    total: float
+    proof: dict[str, Any]
+
+    @property
+    def minimal(self) -> bool:
+        """Whether it is proved that nothing less would do."""
+        return self.found - self.proved <= 1e-6 * max(1.0, self.found)
+
+
+@dataclass(frozen=True, eq=False)
+class Rebalancing:
+    """Plans from the fewest moves to as many as pay.
+
+    Attributes
+    ----------
+    problem : PlanningProblem
+        With whatever limit on moves it had.
+    fewest : FewestMoves or None
+        None where no plan is possible.
+    points : tuple of (PlanningProblem, Plan)
+        Ascending in what may change hands: each the problem with its own ``max_moved`` and its plan.
+    impossible : Plan or None
+        The infeasible plan, with its conflict, where the rules contradict each other whatever moves.
+    """
+
+    problem: PlanningProblem
+    fewest: FewestMoves | None
+    points: tuple[tuple[PlanningProblem, Plan], ...]
+    impossible: Plan | None = None
+
+
+def rebalance(
+    problem: PlanningProblem,
+    *,
+    max_moved: Sequence[float] | None = None,
+    n_points: int = 8,
+    on_point: Callable[[str, int, int], None] | None = None,
+    should_stop: StopRequest | None = None,
+) -> Rebalancing:
+    """Find plans along the trade-off between what changes hands and the objective.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+        With ``[disruption] current``. Its ``max_moved``, if any, is the most that any point moves.
+    max_moved : sequence of float, optional
+        Fractions of the measure, one plan each; the fewest moves come first. Left out: ``n_points`` are chosen between the
+        fewest moves and the best plan whatever moves.
+    n_points : int
+        2 or more. Fewer come back where there is less to choose from.
+    on_point : callable, optional
+        Told what is being solved: words, the number of the point, and of how many.
+    should_stop : callable, optional
+        Asked now and then; once it returns true, the points so far come back.
+
+    Returns
+    -------
+    Rebalancing
+
+    Raises
+    ------
+    ConfigError
+        There is no ``[disruption] current``, or no account that has a rep today counts anything.
+    NoPlanError
+        No plan was found inside the time limit, and nothing was proved.
+    """
+    today = current_alignment(problem)
+    if today is None or today.total <= 0:
+        raise ConfigError(_nobody_today(problem, today))
+    freely = with_max_moved(problem, 1.0)
+    model = build_model(freely)
+    options = problem.config.solve
+    most = problem.config.disruption.max_moved if problem.config.disruption else None
+
+    def to_limit(amount: float) -> float:
+        # Protected accounts count more than the measure has of them, so that more may have to move than all there is.
+        return np.inf if amount > with_slack(today.total) else rounded_up(amount / today.total) * today.total
+
+    wanted = None if max_moved is None else [f * today.total for f in sorted({0.0, *max_moved})]
+    found = trade_off(
+        model.problem,
+        limits=wanted,
+        n_points=n_points,
+        most=np.inf if most is None else most * today.total,
+        to_limit=to_limit,
+        time_limit_s=options.time_limit_s,
+        gap=options.gap,
+        rounds=options.rounds,
+        seed=options.seed,
+        on_point=on_point,
+        should_stop=should_stop,
+    )
+    if found.fewest.status == "infeasible":
+        without = with_max_moved(problem, None)
+        loose = build_model(without)
+        conflict = describe_conflict(without, loose, found.fewest)
+        return Rebalancing(problem, None, (), refusal_of(without, loose.rules, found.fewest, conflict))
+    if not found.points:
+        raise NoPlanError(nothing_found(problem, found.fewest.termination))
+    fewest = FewestMoves(
+        today.measure,
+        float(found.fewest.objective or 0.0),
+        max(0.0, float(found.fewest.lower_bound or 0.0)),
+        today.total,
+        dict(found.fewest.proof),
+    )
+    points = []
+    for limit, result in zip(found.limits, found.points, strict=True):
+        limited = with_max_moved(problem, None if np.isinf(limit) else _fraction(limit, today.total))
+        # The costs of all pairs are kept with the model, and every point has the same.
+        of_point = replace(model, problem=model.problem.within(limit))
+        points.append((limited, plan_of(limited, of_point, result)))
+    return Rebalancing(problem, fewest, tuple(points))
+
+
+def _fraction(limit: float, total: float) -> float:
+    """Return the fraction that a limit is, as it was written where it was."""
+    fraction = min(1.0, float(limit) / total)
+    written = round(fraction, 12)
+    return written if abs(written - fraction) <= 1e-14 else fraction
+
+
+def rounded_up(fraction: float) -> float:
+    """Return a fraction rounded up to as many digits as a planner writes down; never above 1."""
+    if fraction <= 0:
+        return 0.0
+    decimals = DIGITS - 1 - math.floor(math.log10(fraction))
+    return min(1.0, round(math.ceil(fraction * 10.0**decimals * (1 - 1e-12)) / 10.0**decimals, decimals))
+
+
+def _nobody_today(problem: PlanningProblem, today: CurrentAlignment | None) -> Finding:
+    if today is None:
+        return Finding(
+            "there is nothing to rebalance: nothing says who has which account today",
+            column="disruption.current",
+            remedy='add [disruption] with current = "…", the accounts column with today\'s rep, or start --from a plan directory',
+        )
+    rule = problem.config.disruption
+    assert rule is not None
+    if (today.owner >= 0).any():
+        return Finding(
+            "is 0 for every account that has a rep today, so nothing that counts can change hands",
+            column="disruption.measure",
+            value=today.measure,
+            remedy='name another measure of what a move costs, or "count"',
+        )
+    return Finding(
+        "no account has a rep of the reps file today, so nothing can change hands",
+        column="disruption.current",
+        value=rule.current,
+        remedy="check that the column names reps by their rep_id; make a plan from scratch with `plan`",
+    )
