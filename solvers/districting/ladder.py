@@ -65,7 +65,7 @@ START_ROUNDS = 6
 solved whole. Counted, not timed, so that the answer does not depend on the clock."""
 
 TRIAL_ROUNDS = 3
-"""Rounds of the connected search from each of two starts, before the better one is gone on with."""
+"""Rounds of the connected search from each of several starts, before the best one is gone on with."""
 
 SETTLINGS = 3
 """A better assignment may move centres, which may better the assignment: so many times at most. The prices are those of the
@@ -114,7 +114,7 @@ def design(
     seed : int
     start : ndarray of int32, shape (n_units,), or None
         An assignment to begin with; −1 where a unit has no territory yet. One that keeps every rule is never lost: what
-        comes back is no worse. None: today's alignment, where that matters.
+        comes back is no worse. Today's alignment is another one, where that matters.
     on_progress : callable or None
         Called with a :class:`solvers.result.Progress` now and then.
     should_stop : callable or None
@@ -221,6 +221,8 @@ class _Design:
         self.deadline_s, self.cut_short = time_limit_s, False
         self.contradiction: Infeasibility | None = None
         self.fewest: Districts | None = None
+        self.starts: list[NDArray[np.int32]] = []
+        self.improving = False
         self.stalled = False
 
     # State
@@ -300,9 +302,13 @@ class _Design:
 
     def run(self, start: NDArray[np.int32] | None) -> Districts:
         self.say("measuring travel")
-        self.start = today(self.problem) if start is None else start
-        if self.start is not None and np.all(self.start >= 0):
-            self.offer(self._centres_of(self.start), self.start)
+        for assignment in (start, today(self.problem)):
+            if assignment is not None:
+                self.starts.append(assignment)
+                if np.all(assignment >= 0):
+                    self.offer(self._centres_of(assignment), assignment)
+            # Whoever begins with an answer wants that one improved; today's is only one of several.
+            self.improving |= assignment is start and self.found
         self.contradiction = at_a_glance(self.problem)
         if self.contradiction is None and self.problem.graph is not None:
             self.contradiction = components(self.problem)
@@ -404,17 +410,17 @@ class _Design:
     def _begun(self) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
         """Return centres and an assignment to connect or improve; None where there is no answer.
 
-        Of an assignment to begin with and the best unconnected one the one that does better in a few rounds; an answer
-        that keeps every rule needs no other.
+        Of the assignments to begin with and the best unconnected one the one that does best in a few rounds; an answer
+        that keeps every rule, given by whoever asked, needs no other.
         """
         other = self._unconnected()
         if other is None or self.closed():
             return None
-        if self.centres is not None and self.assignment is not None:
+        if self.improving and self.centres is not None and self.assignment is not None:
             return self.centres, self.assignment
-        if self.start is None or self.problem.centres is None:
+        if not self.starts or self.problem.centres is None:
             return other
-        tried = [self._connect(*s, TRIAL_ROUNDS) for s in ((self.problem.centres, self.start), other)]
+        tried = [self._connect(self.problem.centres, s, TRIAL_ROUNDS) for s in (*self.starts, other[1])]
         if not self.found and self.problem.limit is not None:
             self._contradict()
         if self.centres is not None and self.assignment is not None:
@@ -496,6 +502,7 @@ class _Design:
             time_limit_s=min(FEWEST_SHARE * self.time_limit_s, max(1.0, self.deadline_s - self.seconds())),
             until=most,
             seed=self.seed,
+            start=self.starts[0] if self.starts else None,
             should_stop=self.requested,
         )
         self.contradiction = too_few_allowed(self.problem, self.fewest)

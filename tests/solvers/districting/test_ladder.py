@@ -42,6 +42,15 @@ def test_the_same_rounds_give_the_same_answer_and_bound() -> None:
     assert (first.objective, first.lower_bound) == (again.objective, again.lower_bound)
 
 
+def test_an_answer_to_begin_with_is_not_lost_where_centres_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = design(scattered(), rounds=3, gap=0.0, time_limit_s=1e4)
+    monkeypatch.setattr(ladder, "SMALL_UNITS", 0)
+    again = design(scattered(), rounds=0, gap=0.0, time_limit_s=1e4, start=first.assignment)
+    assert first.objective is not None
+    assert again.objective is not None
+    assert again.objective <= first.objective * (1 + 1e-9)
+
+
 def test_a_large_search_without_an_answer_goes_on_in_the_time_that_was_for_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

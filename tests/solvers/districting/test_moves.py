@@ -24,6 +24,7 @@ from solvers.districting.ladder import design, fewest_moves
 from solvers.districting.moves import today
 from solvers.districting.problem import DistrictingProblem, Graph, PlaceCosts
 from solvers.districting.whole.exact import solve_exactly
+from solvers.districting.whole.formulation import formulate
 from solvers.districting.whole.parts import subproblem
 from solvers.problem import with_slack
 from tests.solvers.districting.maps import grown, hexagons, planar_map
@@ -292,6 +293,22 @@ def test_a_part_may_use_what_the_rest_leaves_of_the_limit() -> None:
     assert found.assignment is not None
     whole = part.written_back(np.arange(4), answer, found.centres, found.assignment)
     assert not broken_rules(problem, *whole)
+
+
+def test_the_integer_program_has_the_limit_as_a_row_and_leaves_out_what_exceeds_it() -> None:
+    plain = hexes(5, 3)
+    assert plain.disruption is not None
+    every = np.arange(plain.n_units), np.arange(3)
+    moved = plain.disruption.between(*every)
+    least = float(moved.min(axis=1).sum())
+    form = formulate(limited(plain, least + 2))
+    assert form.n_pairs == np.count_nonzero(moved - moved.min(axis=1, keepdims=True) <= 2)
+    rows = form.rows()
+    columns, weights, most = rows.columns[-1], rows.coefficients[-1], rows.upper[-1]
+    scale = most / (least + 2)
+    dense = np.zeros(form.n_pairs)
+    dense[columns] = weights / scale
+    assert dense == pytest.approx(moved[form.pair_unit, form.pair_slot])
 
 
 def test_the_integer_program_keeps_the_limit_that_it_would_break_without() -> None:
