@@ -56,7 +56,6 @@ def solve(
     on_progress: ProgressListener | None = None,
     should_stop: StopRequest | None = None,
     near: SolveResult | None = None,
-    glances: bool = True,
 ) -> SolveResult:
     """Solve an assignment problem.
 
@@ -80,11 +79,9 @@ def solve(
     near : SolveResult or None
         Of a problem that differs in its limits only: its prices (where it has a priced bound) and its assignment are a
         start for these. The answer is no worse than that assignment, where it keeps the limits.
-    glances : bool
-        Whether to settle the most doubtful decisions exactly before the first round, which takes a second at most.
     """
     began = time.perf_counter()
-    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False), glances)
+    stop = Stop(began, time_limit_s, max(gap, OPTIMAL_GAP), rounds, should_stop or (lambda: False))
 
     def report(stage: str, **values: float | int | None) -> None:
         if on_progress is not None:

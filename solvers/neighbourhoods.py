@@ -22,7 +22,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from solvers.deviation import MOST, Targets, add_deviation, priced_loads, whole_costs
-from solvers.problem import LIMIT_SLACK, with_slack
+from solvers.problem import LIMIT_SLACK
 from solvers.whole import to_whole
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _to_improve_on(
     most = np.maximum(np.abs(targets.target), np.abs(total - targets.target))
     lower = hood.lower - LIMIT_SLACK * np.maximum(1, np.abs(hood.lower))
     upper = hood.upper + LIMIT_SLACK * np.maximum(1, np.abs(hood.upper))
-    within = np.isinf(hood.room) or candidates.moved[hood.pairs[now]].sum() <= with_slack(hood.room)
+    within = np.isinf(hood.room) or candidates.moved[hood.pairs[now]].sum() <= hood.room * (1 + 1e-12)
     if bounded and within and np.all(loads >= lower) and np.all(loads <= upper):
         value = float(cost[now].sum() + targets.cost(loads).sum())
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -258,7 +258,7 @@ def resolve(
     n_free = len(hood.units)
     if n_free == 0:
         kept = bool(np.all(hood.lower <= LIMIT_SLACK * np.maximum(1, np.abs(hood.lower)))) and bool(
-            np.all(hood.upper >= -LIMIT_SLACK * np.maximum(1, np.abs(hood.upper))) and with_slack(hood.room) >= 0
+            np.all(hood.upper >= -LIMIT_SLACK * np.maximum(1, np.abs(hood.upper))) and hood.room >= 0
         )
         bound = float(hood.targets.cost(np.zeros(hood.lower.shape)).sum())
         return Answer(np.empty(0, np.int64), bound, kept, not kept and penalty is None)
@@ -318,7 +318,7 @@ def resolve(
                 objective.append((shortage, price))
     if np.isfinite(hood.room):
         whole = to_whole(candidates.moved[rows])
-        most = int(np.floor(with_slack(hood.room) * whole.scale + 1e-6)) + (0 if whole.exact else n_free)
+        most = int(np.floor(hood.room * whole.scale + 1e-6)) + (0 if whole.exact else n_free)
         total = int(whole.values.sum())
         moved = cp_model.LinearExpr.weighted_sum(chosen, [int(v) for v in whole.values])
         heaviest = max(heaviest, total)

@@ -78,7 +78,6 @@ class Stop:
     gap: float
     rounds: int | None
     requested: Callable[[], bool]
-    glances: bool = True
 
     def at_once(self) -> bool:
         """Whether the round under way should be given up."""
@@ -204,8 +203,9 @@ class Search:
         if not self.placed:
             self.place(stop)
         self._say("improving")
-        if stop.glances:
-            self.glance(stop)
+        if (stop.rounds is None or stop.rounds > 0) and self.glance(stop):
+            self.rounds += 1
+            self._say("improving")
         with ThreadPoolExecutor(max_workers=min(2, threads())) as pool:
             while True:
                 reason = stop.now(self)
@@ -237,24 +237,30 @@ class Search:
         if self.feasible and relative_gap(self.objective, self.lower_bound) > stop.gap:
             self.polish()
 
-    def glance(self, stop: Stop) -> None:
+    def glance(self, stop: Stop) -> bool:
         """Settle the few decisions that prices leave most in doubt: often all that a round would find, in a tenth of its time.
 
-        Where the clock cuts it short the assignment stays as it was, as in a round.
+        Returns
+        -------
+        bool
+            Whether that was done: it counts as a round. Where the clock or a request cuts it short the assignment stays as
+            it was, as in a round.
         """
-        halt, before = Halt(), self.pair.copy()
+        before, looked = self.pair.copy(), False
         for pairs, effort in GLANCES:
+            if not self.feasible or relative_gap(self.objective, self.lower_bound) <= stop.gap:
+                break
+            band = self._band(pairs)
+            if band is None:
+                break
+            seed = int(self.rng.integers(2**31 - 1))
+            self._adopt(band, resolve(self.candidates, band, self.pair, effort=effort, seed=seed))
+            looked = True
             if stop.at_once():
                 self.pair = before
                 self._refresh()
-                return
-            if not self.feasible or relative_gap(self.objective, self.lower_bound) <= stop.gap:
-                return
-            band = self._band(pairs)
-            if band is None:
-                return
-            seed = int(self.rng.integers(2**31 - 1))
-            self._adopt(band, resolve(self.candidates, band, self.pair, effort=effort, seed=seed, halt=halt))
+                return False
+        return looked
 
     def start_from(self, assignment: NDArray[np.int32], stop: Stop) -> None:
         """Go on from an assignment within the limits if it is better; its pairs must be candidates."""
@@ -541,15 +547,13 @@ class Search:
         if self.core_wait > 0:
             self.core_wait -= 1
             return None
-        if self.feasible:
-            open_pair = self.regret <= self.objective - self._priced()
-        else:
-            open_pair = np.ones(self.candidates.n_pairs, np.bool_)
-        if self.candidates.n_pairs < self._all_pairs() and not self._covers(open_pair):
-            return None
+        reach = self.objective - self._priced() if self.feasible else np.inf
+        open_pair = self.regret <= reach
         if open_pair.sum() - self.problem.n_units > CORE_PAIRS and not (
             not self.feasible and self.candidates.n_pairs <= 4 * CORE_PAIRS
         ):
+            return None
+        if self.candidates.n_pairs < self._all_pairs() and not (self.feasible and self._covers(reach)):
             return None
         everything = np.arange(self.problem.n_territories, dtype=np.int32)
         return open_neighbourhood(
@@ -567,7 +571,7 @@ class Search:
 
     def _room(self) -> float:
         """Return how much more may change hands than does; inf where that is not limited."""
-        return np.inf if self.problem.limit is None else self.problem.limit.limit - self.moved
+        return self.most_moved - self.moved
 
     def _priced(self) -> float:
         if not hasattr(self, "_priced_value"):
@@ -579,16 +583,35 @@ class Search:
             self._all_pairs_value = sum(int(np.isfinite(block).sum()) for _, _, block in self.problem.blocks())
         return self._all_pairs_value
 
-    def _covers(self, open_pair: NDArray[np.bool_]) -> bool:
-        """Whether the pairs that are no candidates are ruled out too: every unit's dearest candidate is."""
-        dearest = np.maximum.reduceat(self.regret, self.candidates.start[:-1])
-        return self.feasible and bool(np.all(dearest > self.objective - self._priced()))
+    def _covers(self, reach: float) -> bool:
+        """Whether every pair within ``reach`` of its unit's least reduced cost is a candidate: looked at pair by pair.
+
+        Candidates are not always a unit's cheapest pairs: whoever has it today, and what fills a territory, are among
+        them however dear.
+        """
+        net, limit = self.prices.net, self.problem.limit
+        near = np.add.reduceat(self.regret <= reach, self.candidates.start[:-1])
+        for first, last, block in self.problem.blocks():
+            if self.problem.pair_loads is None:
+                reduced = block + self.problem.loads[:, first:last].T @ net
+            else:
+                reduced = block + np.einsum("kt,kit->it", net, self.problem.pair_loads[:, first:last])
+            if limit is not None and self.prices.moved > 0:
+                reduced = limit.add_to(reduced, first, self.prices.moved)
+            # Rounding may not hide a pair: what is a little further away counts as near.
+            most = self.least[first:last] + reach
+            within = reduced <= (most + 1e-9 * np.maximum(1.0, np.abs(most)))[:, None]
+            if np.any(within.sum(axis=1) > near[first:last]):
+                return False
+        return True
 
     def _weigh_core(self, core: Neighbourhood, answer: Answer, fixed_cost: float) -> None:
         """Take the core's answer and its bound: no assignment better than the present one lies outside it."""
-        if answer.infeasible and not self.feasible:
-            self.proved_infeasible = True
-            self.proof = self._search_proof()
+        if answer.infeasible:
+            # While an assignment keeps the limits this is rounding, and proves nothing.
+            if not self.feasible:
+                self.proved_infeasible = True
+                self.proof = self._search_proof()
             return
         known = self.objective
         was_feasible = self.feasible

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from solvers.disruption import Disruption
     from solvers.problem import AssignmentProblem
-    from solvers.result import StopRequest
+    from solvers.result import Status, StopRequest
 
 R = TypeVar("R", SolveResult, Districts)
 
@@ -127,15 +127,11 @@ def trade_off(
         return replace(found, priced_bound=None)
 
     def within(limit: float, seconds: float, near: SolveResult) -> SolveResult:
-        return solve(
-            problem.within(limit),
-            time_limit_s=seconds,
-            gap=gap,
-            rounds=rounds,
-            seed=seed,
-            should_stop=should_stop,
-            near=near,
+        limited = problem.within(limit)
+        found = solve(
+            limited, time_limit_s=seconds, gap=gap, rounds=rounds, seed=seed, should_stop=should_stop, near=near
         )
+        return sent_home(limited, found)
 
     return points_along(
         Way(problem.disruption, fewest, within),
@@ -195,29 +191,30 @@ def points_along(
         left = max(1.0, ((of + 1) * time_limit_s - (time.perf_counter() - began)) / max(1, of - number + 1))
         return way.within(limit, left, near)
 
-    start = fewest
-    found: list[tuple[float, R]] = []
+    def writable(limit: float) -> bool:
+        return bool(np.isfinite(to_limit(limit)))
 
-    def written(limit: float) -> float:
-        return limit if np.isfinite(to_limit(limit)) else np.inf
-
-    narrow: float = written(least)
-    wide: float = written(max(most, least))
-    if limits is None:
+    start, found, done = fewest, list[tuple[float, R]](), 0
+    narrow: float = least
+    wide: float = max(most, least) if writable(max(most, least)) else np.inf
+    widest: R | None = None
+    if limits is None or not writable(narrow):
         tell("finding the best plan whatever moves", 1, count)
-        last = solved(wide, start, 1, count)
-        if last.assignment is None:
+        widest = solved(wide, start, 1, count)
+        if widest.assignment is None:
             return nothing
-        furthest = way.disruption.of(last.assignment)
+        done = 1
+    if limits is None and widest is not None and widest.assignment is not None:
+        furthest = way.disruption.of(widest.assignment)
         # Rounded, limits that lie close together may be one, and the last may reach the widest.
-        between: set[float] = {min(to_limit(limit), wide) for limit in spaced_limits(least, furthest, n_points)[1:-1]}
+        spaced = spaced_limits(least, furthest, n_points)[1:-1].tolist()
+        between: set[float] = {min(to_limit(limit), wide) for limit in spaced if writable(limit)}
         wanted = [narrow, *sorted(limit for limit in between if with_slack(narrow) < limit < wide)]
-        found.append((wide, last))
+        found.append((wide, widest))
         if furthest <= with_slack(narrow):
-            return _together(way, fewest, found)
+            wanted = []
     else:
-        wanted = sorted({max(min(limit, wide), narrow) for limit in limits})
-    done = len(found)
+        wanted = sorted({max(min(limit, wide), narrow) for limit in limits or ()})
     for limit in wanted:
         done += 1
         tell("finding the best plan with few moves", done, count)
@@ -227,7 +224,52 @@ def points_along(
             start = result
         if should_stop is not None and should_stop():
             break
-    return _together(way, fewest, sorted(found, key=lambda pair: pair[0]))
+    together = _together(way, fewest, sorted(found, key=lambda pair: pair[0]))
+    if widest is None:
+        return together
+    # A limit that cannot be written down is none: such a point has the proof of whatever moves.
+    free = [not writable(limit) for limit in together.limits]
+    points = tuple(_unlimited(p, widest) if f else p for f, p in zip(free, together.points, strict=True))
+    return replace(together, limits=np.where(free, np.inf, together.limits), points=points)
+
+
+def _unlimited(point: R, widest: R) -> R:
+    """Return a point's assignment with what is proved of any, whatever moves."""
+    if point.objective is None:
+        return point
+    bound = min(widest.lower_bound or 0.0, point.objective)
+    status: Status = "optimal" if relative_gap(point.objective, bound) <= OPTIMAL_GAP else "feasible"
+    return replace(widest, assignment=point.assignment, objective=point.objective, lower_bound=bound, status=status)
+
+
+def sent_home(problem: AssignmentProblem, result: SolveResult) -> SolveResult:
+    """Return the result with units back in today's territory where that costs nothing and breaks no limit.
+
+    Of answers that cost the same the one with fewer moves is wanted; this finds it where units differ one by one.
+    """
+    if result.assignment is None or problem.disruption is None or problem.has_targets:
+        return result
+    assignment, home = result.assignment.copy(), problem.disruption.largest_part()
+    units = np.flatnonzero((home >= 0) & (home != assignment))
+    costs = problem.rows(units)
+    rows = np.arange(len(units))
+    here, there = costs[rows, assignment[units]], costs[rows, home[units]]
+    free = units[there <= here + 1e-12 * np.maximum(1.0, np.abs(here))]
+    lower, upper = problem.slack()
+    loads = problem.loads_of(assignment)
+    for i in free[np.argsort(-problem.disruption.total[free], kind="stable")].tolist():
+        a, b = int(assignment[i]), int(home[i])
+        load_a = problem.loads[:, i] if problem.pair_loads is None else problem.pair_loads[:, i, a]
+        load_b = problem.loads[:, i] if problem.pair_loads is None else problem.pair_loads[:, i, b]
+        if np.all(loads[:, a] - load_a >= lower[:, a]) and np.all(loads[:, b] + load_b <= upper[:, b]):
+            loads[:, a] -= load_a
+            loads[:, b] += load_b
+            assignment[i] = b
+    if not problem.is_feasible(assignment) or problem.disruption.of(assignment) > problem.disruption.of(
+        result.assignment
+    ):
+        return result
+    return replace(result, assignment=assignment, objective=problem.objective_of(assignment))
 
 
 def _together(way: Way[R], fewest: R, found: list[tuple[float, R]]) -> TradeOff[R]:

@@ -443,9 +443,7 @@ class _Design:
         assert self.problem.centres is not None
         relaxed = assignment_problem(self.problem, self.problem.centres)
         # Without connection the fixed-centre ladder's prices are a bound, and its contradiction a contradiction.
-        found = solve_assignment(
-            relaxed, time_limit_s=0.2 * self.time_limit_s, rounds=0, glances=False, should_stop=self.requested
-        )
+        found = solve_assignment(relaxed, time_limit_s=0.2 * self.time_limit_s, rounds=0, should_stop=self.requested)
         self.given_prices = found.prices
         if found.status == "infeasible":
             nothing = np.empty(0, np.int64)
@@ -612,9 +610,7 @@ class _Design:
         for _ in range(0 if prices is not None else 1 if self.large else SETTLINGS):
             relaxed = assignment_problem(self.problem, self.centres, own_centres=self.problem.graph is None)
             limit = max(5.0, 0.1 * self.time_limit_s, self.time_limit_s - self.seconds())
-            found = solve_assignment(
-                relaxed, time_limit_s=limit, gap=self.gap, rounds=0, glances=False, should_stop=self.requested
-            )
+            found = solve_assignment(relaxed, time_limit_s=limit, gap=self.gap, rounds=0, should_stop=self.requested)
             prices, priced_at = found.prices, self.centres
             # What the clock has cut short is not to decide what the answer is.
             done = found.termination not in ("time_limit", "interrupted")
