@@ -6,6 +6,7 @@ anyway: it is reported apart and counts nowhere, neither in what moves nor in wh
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -127,12 +128,12 @@ def with_max_moved(problem: PlanningProblem, fraction: float | None) -> Planning
     return replace(problem, config=problem.config.model_copy(update={"disruption": rule}))
 
 
-def fraction_for(fraction: float) -> float:
-    """Return a fraction rounded up to four digits, as it may be written for ``max_moved``; above 1 where none will do."""
+def fraction_for(fraction: float, *, digits: int = 4) -> float:
+    """Return a fraction rounded up to a few digits, as it may be written for ``max_moved``; above 1 where none will do."""
     if fraction <= 0:
         return 0.0
-    step = 10.0 ** (np.floor(np.log10(fraction)) - 3)
-    rounded = float(np.ceil(fraction / step * (1 - 1e-12)) * step)
+    decimals = digits - 1 - math.floor(math.log10(fraction))
+    rounded = round(math.ceil(fraction * 10.0**decimals * (1 - 1e-12)) / 10.0**decimals, max(0, decimals))
     return min(1.0, rounded) if fraction <= 1 + 1e-9 else rounded
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from territory_engine.disruption import fraction_for
 from territory_engine.grammar import counted
-from territory_engine.wording import rounded_up
 
 if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
@@ -31,7 +31,7 @@ def nothing_found(planning: PlanningProblem, termination: str, least_moved: floa
     elif termination == "stalled":
         spent, more = "", []
     if least_moved is not None:
-        more = [f"max_moved = {rounded_up(least_moved):g} in [disruption], with which a plan was found", *more]
+        more = [f"max_moved = {fraction_for(least_moved):g} in [disruption], with which a plan was found", *more]
     remedies = [*more, *_looser_rules(planning)] or ["another [solve] seed"]
     return (
         f"no plan that keeps every rule{connected} was found{spent}, and none was proved impossible."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from solvers.districting.tradeoff import trade_off as trade_off_of_designs
 from solvers.problem import with_slack
 from solvers.tradeoff import trade_off
-from territory_engine.disruption import current_alignment, with_max_moved
+from territory_engine.disruption import current_alignment, fraction_for, with_max_moved
+from territory_engine.district_model import build_district_model, needs_design
+from territory_engine.district_planner import plan_of as plan_of_design
 from territory_engine.errors import ConfigError, Finding, NoPlanError
 from territory_engine.infeasibility.conflicts import describe_conflict
+from territory_engine.infeasibility.districts import infeasible_plan
 from territory_engine.infeasibility.refusal import refusal_of
 from territory_engine.model import build_model
 from territory_engine.no_plan import nothing_found
@@ -21,7 +24,8 @@ from territory_engine.planner import plan_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from solvers.result import StopRequest
+    from solvers.districting.problem import Districts
+    from solvers.result import SolveResult, StopRequest
     from territory_engine.disruption import CurrentAlignment
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
@@ -119,29 +123,54 @@ def rebalance(
     today = current_alignment(problem)
     if today is None or today.total <= 0:
         raise ConfigError(_nobody_today(problem, today))
-    freely = with_max_moved(problem, 1.0)
-    model = build_model(freely)
-    options = problem.config.solve
     most = problem.config.disruption.max_moved if problem.config.disruption else None
 
     def to_limit(amount: float) -> float:
         # Protected accounts count more than the measure has of them, so that more may have to move than all there is.
-        return np.inf if amount > with_slack(today.total) else rounded_up(amount / today.total) * today.total
+        if amount > with_slack(today.total):
+            return np.inf
+        return fraction_for(amount / today.total, digits=DIGITS) * today.total
 
-    wanted = None if max_moved is None else [f * today.total for f in sorted({0.0, *max_moved})]
-    found = trade_off(
-        model.problem,
-        limits=wanted,
+    asked = _Asked(
+        limits=None if max_moved is None else [f * today.total for f in sorted({0.0, *max_moved})],
         n_points=n_points,
         most=np.inf if most is None else most * today.total,
         to_limit=to_limit,
-        time_limit_s=options.time_limit_s,
-        gap=options.gap,
-        rounds=options.rounds,
-        seed=options.seed,
         on_point=on_point,
         should_stop=should_stop,
     )
+    if needs_design(problem):
+        return _of_designs(problem, today, asked)
+    return _of_assignments(problem, today, asked)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What :func:`rebalance` was asked for, in the measure's unit."""
+
+    limits: list[float] | None
+    n_points: int
+    most: float
+    to_limit: Callable[[float], float]
+    on_point: Callable[[str, int, int], None] | None
+    should_stop: StopRequest | None
+
+    def options(self, problem: PlanningProblem) -> dict[str, Any]:
+        """Return the arguments of either trade-off."""
+        solve = problem.config.solve
+        return {
+            **{f.name: getattr(self, f.name) for f in fields(self)},
+            "time_limit_s": solve.time_limit_s,
+            "gap": solve.gap,
+            "rounds": solve.rounds,
+            "seed": solve.seed,
+        }
+
+
+def _of_assignments(problem: PlanningProblem, today: CurrentAlignment, asked: _Asked) -> Rebalancing:
+    """Rebalance accounts that are assigned one by one, or in groups."""
+    model = build_model(with_max_moved(problem, 1.0))
+    found = trade_off(model.problem, **asked.options(problem))
     if found.fewest.status == "infeasible":
         without = with_max_moved(problem, None)
         loose = build_model(without)
@@ -149,20 +178,45 @@ def rebalance(
         return Rebalancing(problem, None, (), refusal_of(without, loose.rules, found.fewest, conflict))
     if not found.points:
         raise NoPlanError(nothing_found(problem, found.fewest.termination))
-    fewest = FewestMoves(
-        today.measure,
-        float(found.fewest.objective or 0.0),
-        max(0.0, float(found.fewest.lower_bound or 0.0)),
-        today.total,
-        dict(found.fewest.proof),
-    )
     points = []
     for limit, result in zip(found.limits, found.points, strict=True):
-        limited = with_max_moved(problem, None if np.isinf(limit) else _fraction(limit, today.total))
+        limited = _limited(problem, limit, today.total)
         # The costs of all pairs are kept with the model, and every point has the same.
-        of_point = replace(model, problem=model.problem.within(limit))
-        points.append((limited, plan_of(limited, of_point, result)))
-    return Rebalancing(problem, fewest, tuple(points))
+        points.append((limited, plan_of(limited, replace(model, problem=model.problem.within(limit)), result)))
+    return Rebalancing(problem, _fewest(today, found.fewest), tuple(points))
+
+
+def _of_designs(problem: PlanningProblem, today: CurrentAlignment, asked: _Asked) -> Rebalancing:
+    """Rebalance territories that are connected."""
+    if problem.centers_are_free:
+        raise ConfigError(_no_homes())
+    model = build_district_model(with_max_moved(problem, 1.0))
+    found = trade_off_of_designs(model.problem, **asked.options(problem))
+    if found.fewest.status == "infeasible":
+        without = with_max_moved(problem, None)
+        loose = build_district_model(without)
+        return Rebalancing(problem, None, (), infeasible_plan(without, loose, found.fewest))
+    if not found.points:
+        raise NoPlanError(nothing_found(problem, found.fewest.termination))
+    points = []
+    for limit, result in zip(found.limits, found.points, strict=True):
+        limited = _limited(problem, limit, today.total)
+        points.append((limited, plan_of_design(limited, build_district_model(limited), result)))
+    return Rebalancing(problem, _fewest(today, found.fewest), tuple(points))
+
+
+def _limited(problem: PlanningProblem, limit: float, total: float) -> PlanningProblem:
+    return with_max_moved(problem, None if np.isinf(limit) else _fraction(limit, total))
+
+
+def _fewest(today: CurrentAlignment, result: SolveResult | Districts) -> FewestMoves:
+    return FewestMoves(
+        today.measure,
+        float(result.objective or 0.0),
+        max(0.0, float(result.lower_bound or 0.0)),
+        today.total,
+        dict(result.proof),
+    )
 
 
 def _fraction(limit: float, total: float) -> float:
@@ -172,12 +226,14 @@ def _fraction(limit: float, total: float) -> float:
     return written if abs(written - fraction) <= 1e-14 else fraction
 
 
-def rounded_up(fraction: float) -> float:
-    """Return a fraction rounded up to as many digits as a planner writes down; never above 1."""
-    if fraction <= 0:
-        return 0.0
-    decimals = DIGITS - 1 - math.floor(math.log10(fraction))
-    return min(1.0, round(math.ceil(fraction * 10.0**decimals * (1 - 1e-12)) / 10.0**decimals, decimals))
+def _no_homes() -> Finding:
+    return Finding(
+        "territories with chosen centres are nobody's until the plan is made, so that no account changes hands",
+        column="territories.centers",
+        value="free",
+        allowed="reps",
+        remedy='use centers = "reps", with the places that territories are served from as the reps\' homes',
+    )
 
 
 def _nobody_today(problem: PlanningProblem, today: CurrentAlignment | None) -> Finding:

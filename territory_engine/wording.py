@@ -80,14 +80,6 @@ def percent(fraction: float | None, *, signed: bool = False) -> str:
     return f"{text.replace('-', '−')} %"
 
 
-def rounded_up(fraction: float) -> float:
-    """Return a fraction rounded up to four digits, at most 1: a limit to ask for that what was found keeps."""
-    if fraction <= 0:
-        return 0.0
-    step = 10.0 ** (math.floor(math.log10(fraction)) - 3)
-    return min(1.0, math.ceil(fraction / step * (1 - 1e-12)) * step)
-
-
 def distance_unit(problem: PlanningProblem) -> str:
     """Return the unit of one account's travel: ``"km"``, or what the table or the x and y columns are in."""
     if problem.travel_table is not None:
