@@ -228,7 +228,7 @@ def test_reasons_speak_of_moves() -> None:
     assert reason.startswith("B would travel less (saves 2 map units), but")
     assert "moving it from A, its rep today, costs 2.20 (2 accounts)" in reason
     limited = solve(line(SKEWED, {"max_moved": 0.13}, **FAIR))
-    assert "at the limits and moves' prices B and A are equally good" in limited.assignments.loc["u4x", "reason"]
+    assert "at the prices of limits and moves B and A are equally good" in limited.assignments.loc["u4x", "reason"]
 
 
 def test_a_lock_is_kept_before_an_account_is_and_counts() -> None:
