@@ -16,9 +16,8 @@ where a limit on it leaves no answer in sight, the fewest moves are looked for (
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,20 +26,18 @@ from solvers.chunks import one_blas_thread
 from solvers.districting.at_centres import assignment_problem
 from solvers.districting.bound.centre_bound import centre_bound
 from solvers.districting.bound.multipliers import ascend
-from solvers.districting.centres.medians import Recentring
 from solvers.districting.centres.search import search_centres
-from solvers.districting.checks import broken_rules
 from solvers.districting.compiled import compile_kernels
 from solvers.districting.connected.search import search_connected
 from solvers.districting.infeasible.certificates import Infeasibility, at_a_glance, components, prove_infeasible
 from solvers.districting.moves import counting_moves, today, too_few_allowed
 from solvers.districting.problem import Districts
+from solvers.districting.under_way import OPTIMAL_GAP, UnderWay
 from solvers.districting.whole.exact import solve_exactly
 from solvers.districting.whole.small import solve_small
 from solvers.ladder import solve as solve_assignment
 from solvers.ladder import until_settled
-from solvers.result import Progress, relative_gap
-from solvers.whole import tighten_to_whole
+from solvers.result import relative_gap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,9 +46,6 @@ if TYPE_CHECKING:
     from solvers.districting.connected.search import ConnectedSearch
     from solvers.districting.problem import DistrictingProblem
     from solvers.result import ProgressListener, StopRequest, Termination
-
-OPTIMAL_GAP = 1e-6
-"""A gap this small is called optimal."""
 
 SMALL_UNITS = 400
 SMALL_PAIRS = 40_000
@@ -70,10 +64,6 @@ TRIAL_ROUNDS = 3
 SETTLINGS = 3
 """A better assignment may move centres, which may better the assignment: so many times at most. The prices are those of the
 last look, a centre or two apart from the answer's at worst."""
-
-LARGEST_WHOLE_LIMIT = 2_000_000
-"""Whole units are counted on only up to this limit: the audit repeats that bound by the textbook's dynamic program, which
-has a number for every whole load."""
 
 LARGE_PAIRS = 16_000_000
 SEARCH_SHARE, PROVEN_BY = 0.45, 0.8
@@ -173,64 +163,8 @@ def is_tiny(problem: DistrictingProblem) -> bool:
     return n <= TINY_UNITS and n * m <= TINY_PAIRS
 
 
-def _rounded(problem: DistrictingProblem) -> tuple[DistrictingProblem, list[int]]:
-    """Return the problem with limits rounded to whole numbers where loads are whole, and for which measures that says more."""
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    for k in range(problem.n_measures):
-        lower[k], upper[k] = tighten_to_whole(problem.loads[k], lower[k], upper[k])
-    changed = [
-        k
-        for k in range(problem.n_measures)
-        if not np.array_equal(lower[k], problem.lower[k]) or not np.array_equal(upper[k], problem.upper[k])
-    ]
-    return replace(problem, lower=lower, upper=upper), changed
-
-
-class _Design:
-    """One design under way: the best answer and the best bound so far."""
-
-    def __init__(
-        self,
-        problem: DistrictingProblem,
-        time_limit_s: float,
-        gap: float,
-        rounds: int | None,
-        seed: int,
-        on_progress: ProgressListener | None,
-        should_stop: StopRequest | None,
-    ) -> None:
-        self.asked = problem
-        self.problem, self.whole = _rounded(problem)
-        self.began, self.time_limit_s = time.perf_counter(), time_limit_s
-        self.gap, self.rounds_wanted = gap, rounds
-        # Only sums of whole numbers can be proved again by anyone, digit for digit.
-        self.whole_loads = bool(
-            np.all(problem.loads == np.rint(problem.loads)) and np.all(problem.upper <= LARGEST_WHOLE_LIMIT)
-        )
-        self.seed, self.rng = seed, np.random.default_rng(seed)
-        self.on_progress, self.requested = on_progress, should_stop or (lambda: False)
-        self.centres: NDArray[np.int64] | None = None
-        self.assignment: NDArray[np.int32] | None = None
-        self.objective = np.inf
-        self.lower_bound = -np.inf
-        self.proof: dict[str, Any] = {"kind": "prices"}
-        self.multipliers: Multipliers | None = None
-        self.given_prices: Prices | None = None
-        self.recentring = Recentring(self.problem) if problem.centres is None else None
-        self.rounds = 0
-        self.deadline_s, self.cut_short = time_limit_s, False
-        self.contradiction: Infeasibility | None = None
-        self.fewest: Districts | None = None
-        self.starts: list[NDArray[np.int32]] = []
-        self.improving = False
-        self.stalled = False
-
-    # State
-
-    @property
-    def found(self) -> bool:
-        """Whether there is an answer that keeps every rule."""
-        return self.assignment is not None
+class _Design(UnderWay):
+    """One design: its rungs."""
 
     @property
     def small(self) -> bool:
@@ -242,63 +176,6 @@ class _Design:
     def large(self) -> bool:
         """Whether there are too many pairs to have them all at hand."""
         return self.problem.n_units * self.problem.costs.n_candidates > LARGE_PAIRS
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self.began
-
-    def rounds_left(self, most: int | None = None) -> int | None:
-        """Return how many more rounds there may be, at most ``most``; None for no limit."""
-        left = None if self.rounds_wanted is None else max(0, self.rounds_wanted - self.rounds)
-        return most if left is None else left if most is None else min(left, most)
-
-    def time_is_up(self) -> bool:
-        return self.requested() or self.seconds() >= self.deadline_s
-
-    def closed(self) -> bool:
-        """Whether the proved gap is as small as asked for."""
-        return self.found and relative_gap(self.objective, self.lower_bound) <= self.gap
-
-    def over(self) -> bool:
-        return self.time_is_up() or self.closed() or self.rounds_left() == 0 or self.contradiction is not None
-
-    def target(self) -> float | None:
-        """Return the objective at which the gap is small enough."""
-        return self.lower_bound / (1.0 - self.gap) if self.lower_bound > 0 else None
-
-    def offer(self, centres: NDArray[np.int64], assignment: NDArray[np.int32]) -> None:
-        """Keep an answer if it keeps every rule and is better, with its centres where its territories want them."""
-        choices = [centres]
-        if self.recentring is not None:
-            choices.append(self.recentring.moved(centres, assignment))
-        for choice in choices:
-            value = self.problem.cost_of(choice, assignment)
-            if value < self.objective and not broken_rules(self.problem, choice, assignment):
-                self.centres, self.assignment, self.objective = choice, assignment, value
-
-    def raise_bound(self, value: float, proof: dict[str, Any]) -> None:
-        """Keep a bound if it is better, with what proves it."""
-        if np.isfinite(value) and value > self.lower_bound:
-            self.lower_bound, self.proof = value, proof
-
-    def say(self, stage: str, **values: float | int | None) -> None:
-        """Tell how the design stands; what a rung reports of its own counts where it is better."""
-        if self.on_progress is None:
-            return
-        objective = values.get("objective")
-        best = min(self.objective, np.inf if objective is None else objective)
-        done = int(values.get("rounds") or 0)
-        self.on_progress(
-            Progress(
-                stage,
-                self.seconds(),
-                self.rounds + done,
-                None if np.isinf(best) else float(best),
-                None if np.isinf(self.lower_bound) else self.lower_bound,
-                None if np.isfinite(best) else values.get("violation"),
-            )
-        )
-
-    # Rungs
 
     def run(self, start: NDArray[np.int32] | None) -> Districts:
         self.say("measuring travel")

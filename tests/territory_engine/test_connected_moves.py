@@ -158,7 +158,7 @@ def test_pieces_limits_and_the_least_limit_are_named_where_there_is_no_plan(tmp_
     assert "today B's territory is in 2 pieces, and has to be in one" in rules
     assert "every territory is in one piece" in rules
     assert plan.conflict["least_moved"] == {"fraction": 0.5, "proved_fraction": 0.5}
-    assert plan.conflict["relaxations"] == ["raise max_moved in [disruption] to 0.5: the least there is"]
+    assert plan.conflict["relaxations"][0].startswith("raise max_moved in [disruption] to 0.5: ")
     assert failed(planning, plan, tmp_path) == set()
     assert solve(line("AAAABBBBAAAABBBB", {"max_moved": 0.5})).status == "optimal"
     heavy = solve(line(SKEWED, {"max_moved": 0.1}))
@@ -224,12 +224,11 @@ def test_edited_moves_limits_and_prices_fail_the_audit(tmp_path: Path) -> None:
 
 def test_reasons_speak_of_moves() -> None:
     priced = solve(line(SKEWED, {"weight": 1.1}, **FAIR))
-    assert priced.assignments.loc["u4x", "reason"] == (
-        "B would travel less (saves 2 map units), but it is 2.20 map units dearer than with A:"
-        " 2 accounts would change hands, which costs 2.20 (with all 2 accounts of unit u4)"
-    )
+    reason = priced.assignments.loc["u4x", "reason"]
+    assert reason.startswith("B would travel less (saves 2 map units), but")
+    assert "moving it from A, its rep today, costs 2.20 (2 accounts)" in reason
     limited = solve(line(SKEWED, {"max_moved": 0.13}, **FAIR))
-    assert "at the limits and moves' prices B and A are equally good" in limited.assignments.loc["u4x", "reason"]
+    assert "at the prices of limits and moves B and A are equally good" in limited.assignments.loc["u4x", "reason"]
 
 
 def test_a_lock_is_kept_before_an_account_is_and_counts() -> None:
