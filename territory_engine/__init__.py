@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from territory_engine.planner import solve
     from territory_engine.problem import PlanningProblem
     from territory_engine.reading.loading import load
+    from territory_engine.rebalancing import Rebalancing, rebalance
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,8 @@ _HOME = {
     "Plan": "plan",
     "solve": "planner",
     "PlanningProblem": "problem",
+    "Rebalancing": "rebalancing",
+    "rebalance": "rebalancing",
 }
 
 __all__ = [
@@ -58,10 +61,12 @@ __all__ = [
     "Plan",
     "PlanDirectoryError",
     "PlanningProblem",
+    "Rebalancing",
     "TerritoryError",
     "audit",
     "load",
     "load_config",
+    "rebalance",
     "solve",
 ]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from solvers.bounds import Prices, priced_bound
+from solvers.bounds import Prices, cheapest, priced_bound
+from solvers.candidates import from_table
 from solvers.disruption import DisruptedCosts, Disruption
 from solvers.infeasibility import is_certificate
 from solvers.ladder import fewest_moves, solve
-from solvers.prices import ascend, sample_prices
-from solvers.problem import AssignmentProblem, with_slack
+from solvers.prices import ascend, sample_prices, with_today
+from solvers.problem import AssignmentProblem, TableCosts, with_slack
+from solvers.search import Search, Stop
+from solvers.tradeoff import sent_home
 from solvers.whole import tightened
 
 Make = Callable[..., AssignmentProblem]
@@ -213,3 +217,31 @@ def test_the_ascent_finds_the_price_of_moves_that_the_simplex_finds(scattered: M
         for part in range(disruption.start[i], disruption.start[i + 1]):
             near = candidates.territory[candidates.start[i] : candidates.start[i + 1]]
             assert disruption.territory[part] in near
+
+
+def test_a_dear_pair_of_today_does_not_hide_cheaper_ones_that_are_no_candidates() -> None:
+    """The core may be called the whole problem only if every pair within reach is a candidate, not if the dearest is out."""
+    cost = np.array([[0, 3, 3.1, 50], [0, 3, 3.1, 50], [20, 0, 50, 10]], np.float64)
+    upper = np.array([[1.0, 1.0, 9.0, 9.0]])
+    owners = Disruption.of_members(np.arange(3), np.array([3, 3, 2]), np.ones(3), 3, 3.0)
+    lower = np.full((1, 4), -np.inf)
+    problem = AssignmentProblem(TableCosts(cost), np.ones((1, 3)), lower, upper, disruption=owners)
+    prices = Prices.zero(problem)
+    candidates = with_today(problem, from_table(problem, cheapest(problem, prices, 2)[0]))
+    search = Search(
+        problem, candidates, prices, np.array([0, 1, 3], np.int32), np.random.default_rng(0), lambda stage, **_: None
+    )
+    stop = Stop(time.perf_counter(), 60.0, 1e-6, 5, lambda: False)
+    search.run(stop)
+    assert solve(problem, gap=0).objective == pytest.approx(3.1)
+    assert search.lower_bound <= 3.1 + 1e-9
+
+
+def test_of_answers_that_cost_the_same_units_are_sent_home() -> None:
+    cost = np.array([[1.0, 1.0], [2.0, 2.0], [0.0, 0.0]])
+    owners = Disruption.of_members(np.arange(3), np.array([0, 1, 0]), np.array([5.0, 4.0, 3.0]), 3)
+    upper = np.array([[2.0, 2.0]])
+    problem = AssignmentProblem(TableCosts(cost), np.ones((1, 3)), np.full((1, 2), -np.inf), upper, disruption=owners)
+    result = solve(problem, gap=0)
+    moved = replace(result, assignment=np.array([1, 0, 1], np.int32))
+    assert sent_home(problem, moved).assignment.tolist() == [0, 1, 0]  # type: ignore[union-attr]  # it has one
