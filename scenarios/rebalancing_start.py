@@ -68,7 +68,8 @@ def start_from_plan(problem: PlanningProblem, parent: ParentPlan) -> PlanningPro
     notices += [notice for notice in started.notices if notice not in notices]
     if missing:
         notices.append(f"{counted(missing, 'account is', 'accounts are')} not in {parent.path}, and nobody's today.")
-    return replace(started, notices=tuple(notices), scenario=problem.scenario)
+    # No row came or went, so what was read of the files is told as it was.
+    return replace(started, notices=tuple(notices), scenario=problem.scenario, sources=problem.sources)
 
 
 def measured_in(problem: PlanningProblem, measure: str) -> PlanningProblem:
@@ -85,7 +86,7 @@ def measured_in(problem: PlanningProblem, measure: str) -> PlanningProblem:
         raise ConfigError(Finding("it is not known who has which account today", value=measure, remedy=remedy))
     config = problem.config.model_copy(update={"disruption": rule.model_copy(update={"measure": measure})})
     again = check_again(problem, config=config)
-    return replace(again, notices=problem.notices, scenario=problem.scenario)
+    return replace(again, notices=problem.notices, scenario=problem.scenario, sources=problem.sources)
 
 
 def without_reps(problem: PlanningProblem, rep_ids: Sequence[str]) -> PlanningProblem:

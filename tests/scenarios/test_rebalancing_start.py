@@ -184,6 +184,19 @@ def test_an_account_locked_for_good_stays_locked_whoever_has_it_in_the_plan(plan
         assert report.passed, report.summary()
 
 
+@pytest.mark.parametrize("measured", [False, True])
+def test_another_start_or_measure_is_no_edit_of_the_files(plan_files: Path, measured: bool) -> None:
+    parent = planned(plan_files)
+    before = load(plan_files / "config.toml")
+    started = measured_in(before, "revenue") if measured else start_from_plan(before, parent)
+    assert started.sources == before.sources
+    ((point, plan),) = rebalance(started, max_moved=[0.0]).points
+    (plan_files / "point").mkdir()
+    write_plan_files(point, plan, plan_files / "point")
+    report = audit(plan_files / "point")
+    assert report.passed, report.summary()
+
+
 # Reps who left --------------------------------------------------------------------------------------------------------
 
 
