@@ -87,6 +87,15 @@ class Rebalancing:
     points: tuple[tuple[PlanningProblem, Plan], ...]
     impossible: Plan | None = None
 
+    @property
+    def exceeded_limit(self) -> float | None:
+        """The configured ``max_moved``, a fraction, where even the first point moves more; None where it does not."""
+        rule = self.problem.config.disruption
+        if rule is None or rule.max_moved is None or not self.points or self.points[0][1].disruption is None:
+            return None
+        told = self.points[0][1].disruption
+        return rule.max_moved if told["counted"] > with_slack(rule.max_moved * told["total"]) else None
+
 
 def rebalance(
     problem: PlanningProblem,
