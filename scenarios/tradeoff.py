@@ -100,16 +100,16 @@ def saved_at_most(rebalancing: Rebalancing, table: pd.DataFrame) -> tuple[float,
     Notes
     -----
     A plan that moves δ more than a point's costs no less than the point's priced bound − price × δ: the bound is convex in
-    the limit. Nor does it cost less than the least bound of any point, as long as it is within that point's limit.
+    the limit. Nor does it cost less than the bound of any point whose limit it keeps.
     """
     moved = table["counted_fraction" if "counted_fraction" in table else "moved_fraction"].to_numpy(np.float64)
     limit = table["max_moved"].to_numpy(np.float64)
     span = float(moved.max() - moved.min())
     step = 0.01 if not 0 < span < 0.01 else 10.0 ** math.floor(math.log10(span))
     bounds = table["lower_bound"].to_numpy(np.float64)
-    widest = np.inf if np.isnan(limit).any() else float(limit.max())
-    within = moved + step <= widest * (1 + 1e-9)
-    least = np.where(within, bounds.min(), -np.inf)
+    widest = np.where(np.isnan(limit), np.inf, limit)
+    within = moved[:, None] + step <= widest * (1 + 1e-9)
+    least = np.where(within, bounds, -np.inf).max(axis=1)
     priced = np.array(
         [-np.inf if p.priced_bound is None else p.priced_bound for _, p in rebalancing.points], np.float64
     )

@@ -82,8 +82,8 @@ def rebalance(
             metavar="N",
             min=2,
             max=MOST_POINTS,
-            help="How many plans to choose from.",
-            show_default=str(POINTS),
+            help=f"How many plans to choose from; {POINTS} unless given.",
+            show_default=False,
         ),
     ] = None,
     max_moved: Annotated[

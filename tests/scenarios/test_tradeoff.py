@@ -278,20 +278,20 @@ def curve_of(
 
 def test_more_moves_save_no_more_than_the_bounds_leave(curve: Rebalancing) -> None:
     total = float(curve.problem.accounts["revenue"].sum())
-    # A price of 400 per percent; the widest plan leaves 150 at most.
+    # A price of 400 per percent; the bound of the next limit leaves 100.
     prices = [400 * 100 / total, 50 * 100 / total, 0.0]
     found = curve_of(curve, [0.0, 0.02, 0.05], [1000, 900, 860], [1000, 900, 850], prices, [0.0, 0.02, None])
     table = trade_off_table(found)
     step, saved = saved_at_most(found, table)
     assert step == 0.01
-    assert saved[:2] == pytest.approx([150, 50])
+    assert saved[:2] == pytest.approx([100, 50])
     assert np.isnan(saved[2])
     assert table["saved_per_percent"].tolist() == pytest.approx([400, 50, 0])
     assert "1 % more saves at most" in summary(found, table)
     # What the point itself is short of its bound may be saved too.
     loose = curve_of(curve, [0.0, 0.02, 0.05], [1000, 900, 860], [1000, 893, 850], prices, [0.0, 0.02, None])
     assert saved_at_most(loose, trade_off_table(loose))[1][1] == pytest.approx(50)
-    assert saved_at_most(loose, trade_off_table(loose))[1][0] == pytest.approx(150)
+    assert saved_at_most(loose, trade_off_table(loose))[1][0] == pytest.approx(107)
 
 
 def test_beyond_the_widest_limit_only_the_price_says_what_more_moves_save(curve: Rebalancing) -> None:
