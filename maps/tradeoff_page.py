@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from maps.plan_diff import write_diff
 from scenarios.differences import compare_plans
 from scenarios.today import todays_plan
-from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences
+from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences, limit_sentence, more_saves
 from territory_engine.wording import measure_label, number, objective_unit, percent
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def write_rebalancing(
     today = todays_plan(rebalancing.problem) if before is None else before
     difference = compare_plans(today, after)
     sentences = [
+        *[said for said in (limit_sentence(rebalancing),) if said],
         *knee_sentences(rebalancing, table)[:1],
         fewest_sentence(rebalancing),
         *knee_sentences(rebalancing, table)[1:],
@@ -203,16 +204,17 @@ def _points(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Marku
     deviations = [c for c in table.columns if c.startswith("max_deviation_")]
     heads = ["plan", f"{label} moved", "accounts moved", unit]
     heads += [f"{measure_label(c.removeprefix('max_deviation_'))}: furthest off its share" for c in deviations]
-    heads += [f"1 % more would save, {unit}", "proved gap", "its pages"]
+    step, saved = more_saves(rebalancing, table)
+    heads += [f"{step} more would save at most, {unit}", "proved gap", "its pages"]
     rows = []
-    for name, row in table.iterrows():
+    for (name, row), saves in zip(table.iterrows(), saved, strict=True):
         cells = [
             str(name) + (" (shown here)" if name == chosen else ""),
             percent(row["moved_fraction"]),
             f"{int(row['accounts_moved']):,}",
             number(row["objective"]),
             *(percent(row[c]) for c in deviations),
-            number(row["saved_per_percent"]),
+            saves,
             "optimal" if row["status"] == "optimal" else percent(row["gap"]),
         ]
         links = Markup(" · ").join(

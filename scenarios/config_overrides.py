@@ -42,7 +42,7 @@ def overridden(
         Lists every problem, with the line of the scenario file that brought it in.
     """
     findings: list[Finding] = []
-    content = base.model_dump(exclude_none=True)
+    content = base.as_written().model_dump(exclude_none=True)
     for step in steps:
         for table, change in step.edits.overrides.items():
             place = ("scenario", step.scenario, table)

@@ -14,13 +14,10 @@ from scenarios.scenario_model import ScenarioTable
 from territory_engine.config import Disruption
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
-from territory_engine.reading.alignment import DATED_LOCKS
 from territory_engine.reading.editing import check_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from scenarios.history import ParentPlan
     from territory_engine.problem import PlanningProblem, ScenarioRecord
@@ -45,6 +42,8 @@ def start_from_plan(problem: PlanningProblem, parent: ParentPlan) -> PlanningPro
         The plan is infeasible or has no account in common with the problem.
     ConfigError
         The plan has no reps.
+    InputError
+        An account is locked for good to another rep than the one a date keeps it with, who has it in the plan.
     """
     if parent.plan.status == "infeasible":
         what = "the plan to start from is proved infeasible, so nobody has an account in it"
@@ -60,7 +59,7 @@ def start_from_plan(problem: PlanningProblem, parent: ParentPlan) -> PlanningPro
         name += "_"
     changed = Disruption(current=name) if rule is None else rule
     config = problem.config.model_copy(update={"disruption": changed})
-    accounts = _without_dated_locks(problem).assign(**{name: owners})
+    accounts = problem.accounts.assign(**{name: owners})
     started = check_again(problem, config=config, accounts=accounts)
     missing = int((owners == "").sum())
     # What was said of the owners in the column, and of their dates, is said anew of the plan's.
@@ -69,17 +68,8 @@ def start_from_plan(problem: PlanningProblem, parent: ParentPlan) -> PlanningPro
     notices += [notice for notice in started.notices if notice not in notices]
     if missing:
         notices.append(f"{counted(missing, 'account is', 'accounts are')} not in {parent.path}, and nobody's today.")
-    return replace(started, notices=tuple(notices), scenario=problem.scenario)
-
-
-def _without_dated_locks(problem: PlanningProblem) -> pd.DataFrame:
-    """Return the accounts without the locks that hold until a date, which keep accounts with the owners of the column."""
-    rule, locks, accounts = problem.config.disruption, problem.config.locks, problem.accounts
-    if rule is None or rule.locked_until is None or rule.as_of is None or locks is None or locks.column != DATED_LOCKS:
-        return accounts
-    dated = accounts[rule.locked_until].astype(str) > rule.as_of.isoformat()
-    kept = dated & accounts[rule.current].astype(str).isin(problem.reps.index)
-    return accounts.assign(**{DATED_LOCKS: accounts[DATED_LOCKS].astype(str).where(~kept, "")})
+    # No row came or went, so what was read of the files is told as it was.
+    return replace(started, notices=tuple(notices), scenario=problem.scenario, sources=problem.sources)
 
 
 def measured_in(problem: PlanningProblem, measure: str) -> PlanningProblem:
@@ -96,7 +86,7 @@ def measured_in(problem: PlanningProblem, measure: str) -> PlanningProblem:
         raise ConfigError(Finding("it is not known who has which account today", value=measure, remedy=remedy))
     config = problem.config.model_copy(update={"disruption": rule.model_copy(update={"measure": measure})})
     again = check_again(problem, config=config)
-    return replace(again, notices=problem.notices, scenario=problem.scenario)
+    return replace(again, notices=problem.notices, scenario=problem.scenario, sources=problem.sources)
 
 
 def without_reps(problem: PlanningProblem, rep_ids: Sequence[str]) -> PlanningProblem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from territory_engine.config import DATED_LOCKS
 from territory_engine.reading.columns import REP_ALIASES
 from territory_engine.reading.identifiers import match_ids
 
@@ -118,11 +119,11 @@ def settle(draft: Draft) -> None:
     table = draft.travel_table
     if table is not None and "rep_id" in table.columns and draft.gone:
         draft.travel_table = table.loc[~table["rep_id"].isin(set(draft.gone) - set(draft.reps.index))]
-    if draft.config.locks is None or not draft.gone:
+    if not draft.gone:
         return
     left = [name for name in draft.gone if name not in draft.reps.index]
     freed = np.zeros(len(draft.accounts), bool)
-    for column in draft.columns_named("accounts", draft.config.locks.column):
+    for column in _locks(draft):
         cells = draft.accounts[column]
         if pd.api.types.is_numeric_dtype(cells.dtype):
             continue
@@ -134,6 +135,15 @@ def settle(draft: Draft) -> None:
         amount = int(freed.sum())
         accounts = "1 account was locked" if amount == 1 else f"{amount:,} accounts were locked"
         draft.notices.append(f"{accounts} to a rep who leaves ({who}), and may now go to any.")
+
+
+def _locks(draft: Draft) -> list[str]:
+    """Return the accounts' columns with locks: those that hold for good, and all where some hold until a date."""
+    config, before = draft.config, draft.base.config.locks
+    own = [] if config.locks is None else draft.columns_named("accounts", config.locks.column)
+    dated = before is not None and before.own is not None
+    until = dated and config.disruption is not None and config.disruption.locked_until is not None
+    return [*own, *([DATED_LOCKS] if until else [])]
 
 
 # Who comes ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +36,8 @@ def trade_off_table(rebalancing: Rebalancing) -> pd.DataFrame:
     DataFrame, index ``point``
         ``max_moved`` (fraction; NaN without a limit), ``moved_fraction``, ``counted_fraction`` (where accounts are
         protected: with what those count more), ``moved_<measure>``, ``accounts_moved``, ``accounts_assigned``, ``objective``, ``travel``, ``lower_bound``, ``gap``, ``max_deviation_<measure>`` for every
-        balanced measure, ``marginal_price`` (objective units that one more unit of the measure saves), ``saved_per_percent``
-        (that for one more percent of the measure), ``status``, ``pareto`` (``"proved"``: no plan within its limit has a
+        balanced measure, ``marginal_price`` (objective units that one more unit of the measure saves at most, as far as the
+        bound goes), ``saved_per_percent`` (that price × one percent of the measure), ``status``, ``pareto`` (``"proved"``: no plan within its limit has a
         lower objective; ``"found"``: none that was found; ``"dominated"``: another point is at least as good in both),
         ``knee`` (bool).
     """
@@ -77,6 +78,44 @@ def trade_off_table(rebalancing: Rebalancing) -> pd.DataFrame:
     at = knee(moved[~dominated], objective[~dominated])
     table["knee"] = np.arange(len(table)) == (-1 if at is None else np.flatnonzero(~dominated)[at])
     return table
+
+
+def saved_at_most(rebalancing: Rebalancing, table: pd.DataFrame) -> tuple[float, NDArray[np.float64]]:
+    """Return the most that a few more moves than a point's could save, for every point.
+
+    Parameters
+    ----------
+    rebalancing : Rebalancing
+    table : DataFrame
+        Its :func:`trade_off_table`.
+
+    Returns
+    -------
+    step : float
+        How many more: one percent of the measure, as a fraction; a tenth of that, or a hundredth …, where the whole curve
+        is narrower.
+    saved : ndarray of float64, shape (n_points,)
+        Objective units. NaN for a point without a limit, which more moves do not better.
+
+    Notes
+    -----
+    A plan that moves δ more than a point's costs no less than the point's priced bound − price × δ: the bound is convex in
+    the limit. Nor does it cost less than the bound of any point whose limit it keeps.
+    """
+    moved = table["counted_fraction" if "counted_fraction" in table else "moved_fraction"].to_numpy(np.float64)
+    limit = table["max_moved"].to_numpy(np.float64)
+    span = float(moved.max() - moved.min())
+    step = 0.01 if not 0 < span < 0.01 else 10.0 ** math.floor(math.log10(span))
+    bounds = table["lower_bound"].to_numpy(np.float64)
+    widest = np.where(np.isnan(limit), np.inf, limit)
+    within = moved[:, None] + step <= widest * (1 + 1e-9)
+    least = np.where(within, bounds, -np.inf).max(axis=1)
+    priced = np.array(
+        [-np.inf if p.priced_bound is None else p.priced_bound for _, p in rebalancing.points], np.float64
+    )
+    priced = priced - 100 * step * table["saved_per_percent"].to_numpy(np.float64)
+    saved = np.maximum(0.0, table["objective"].to_numpy(np.float64) - np.maximum(least, priced))
+    return step, np.where(np.isnan(limit), np.nan, saved)
 
 
 def dominated_points(moved: NDArray[np.float64], objective: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from scenarios.tradeoff import saved_at_most
 from territory_engine.disruption import current_alignment
-from territory_engine.grammar import counted, listed
+from territory_engine.grammar import counted, listed, not_above, not_below
 from territory_engine.wording import measure_label, number, objective_unit, percent
 
 if TYPE_CHECKING:
@@ -34,25 +37,47 @@ def fewest_sentence(rebalancing: Rebalancing) -> str:
     apart = f" beside the {counted(assigned, 'account')} that nobody has any more" if assigned else ""
     if moved == 0:
         return f"No account has to change hands{apart}: every rule can be kept without."
-    what = (
-        counted(moved, "account")
-        if fewest.measure == "count"
-        else (
-            f"{percent(told['moved_fraction'])} of {measure_label(fewest.measure)}"
-            f" ({number(told['moved'])}, {counted(moved, 'account')})"
-        )
-    )
-    least = percent(fewest.proved / fewest.total)
+    label, accounts = measure_label(fewest.measure), counted(moved, "account")
+    if fewest.found <= 0:
+        return f"Nothing that counts has to change hands{apart}: only {accounts} with no {label} {'goes' if moved == 1 else 'go'} to others."
+    if fewest.proved > 0:
+        proved = f"it is proved that less{'' if fewest.minimal else f' than {_at_least(fewest.proved / fewest.total)}'} will not do."
+    else:
+        proved = "nothing is proved about how little would do."
+    # What is proved is about the measure: more accounts of less might do.
+    with_them = "" if fewest.measure == "count" else f" The plan that moves least does it with {accounts}."
     if _protects(rebalancing):
         # The proof is about what counts: less of the measure might do, if it were that of protected accounts.
-        counted_as = f"{percent(fewest.found / fewest.total)} with what protected accounts count more"
-        less = "less" if fewest.minimal else f"less than {least}"
-        return (
-            f"{what[0].upper()}{what[1:]} must change hands{apart}: {counted_as}; it is proved that {less} will not do."
+        what = (
+            accounts if with_them == "" else f"{percent(told['moved_fraction'])} of {label} ({number(told['moved'])})"
         )
+        counts = fewest.found / fewest.total
+        counted_as = (
+            f"{_at_least(counts) if fewest.minimal else percent(counts)} with what protected accounts count more"
+        )
+        return f"{what} must change hands{apart}: {counted_as}; {proved}{with_them}"
     if fewest.minimal:
-        return f"At least {what} must change hands{apart}; it is proved that less will not do."
-    return f"{what[0].upper()}{what[1:]} must change hands{apart}, as far as found; it is proved that less than {least} will not do."
+        part = _at_least(fewest.found / fewest.total)
+        what = accounts if with_them == "" else f"{part} of {label} ({not_above(fewest.found)})"
+        return f"At least {what} must change hands{apart}; {proved}{with_them}"
+    what = accounts if with_them == "" else f"{percent(told['moved_fraction'])} of {label} ({number(told['moved'])})"
+    return f"{what} must change hands{apart}, as far as found; {proved}{with_them}"
+
+
+def limit_sentence(rebalancing: Rebalancing) -> str:
+    """Say that the fewest moves are beyond the configured limit; nothing where they are within it."""
+    limit, fewest = rebalancing.exceeded_limit, rebalancing.fewest
+    if limit is None or fewest is None:
+        return ""
+    within = f"the max_moved of {100 * limit:g} % in the configuration"
+    if fewest.proved > limit * fewest.total * (1 + 1e-9):
+        return f"More has to change hands than {within}: every plan here goes beyond it."
+    return f"More changes hands here than {within}: no plan within it was found."
+
+
+def _at_least(fraction: float) -> str:
+    """Return a fraction as a percentage that is not above it, since it is proved."""
+    return f"{not_above(100 * fraction)} %"
 
 
 def _protects(rebalancing: Rebalancing) -> bool:
@@ -81,14 +106,24 @@ def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:
         sentences = [f"{counted(count, 'account changes hands', 'accounts change hands')}: {share}."]
     if name != table.index[0]:
         saved, most = first["objective"] - here["objective"], first["objective"] - last["objective"]
-        part = f", {percent(saved / most)} of what any number of moves could" if most > 0 else ""
+        # With a limit on the last plan too, nothing is known of what more moves could.
+        of_all = "what any number of moves could" if np.isnan(last["max_moved"]) else "what the widest plan here saves"
+        part = f", {percent(saved / most)} of {of_all}" if most > 0 else ""
         sentences.append(
             f"Beside the fewest moves that saves {number(saved)} {unit} ({percent(saved / first['objective'])}){part}."
         )
-    price = float(here["saved_per_percent"])
-    if price > 0:
-        sentences.append(f"One more percent {what} would save about {number(price)} {unit}.")
+    step, saved = saved_at_most(rebalancing, table)
+    more = float(saved[list(table.index).index(name)])
+    if float(here["marginal_price"]) > 0 and more > 0:
+        step_words = "One more percent" if step == 0.01 else f"Another {100 * step:g} %"
+        sentences.append(f"{step_words} {what} would save at most {not_below(more)} {unit}.")
     return sentences
+
+
+def more_saves(rebalancing: Rebalancing, table: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return how many more moves are meant, as ``"1 %"``, and what they would save at most at every point, in words."""
+    step, saved = saved_at_most(rebalancing, table)
+    return f"{100 * step:g} %", ["–" if np.isnan(amount) else not_below(float(amount)) for amount in saved]
 
 
 def _assigned(rebalancing: Rebalancing) -> str:
@@ -118,8 +153,9 @@ def summary(rebalancing: Rebalancing, table: pd.DataFrame) -> str:
     today = current_alignment(rebalancing.problem)
     assert today is not None
     label = "accounts" if fewest.measure == "count" else measure_label(fewest.measure)
-    rows = [["point", f"{label} moved", "accounts", "objective", "gap", "1 % more saves", ""]]
-    for name, row in table.iterrows():
+    step, saved = more_saves(rebalancing, table)
+    rows = [["point", f"{label} moved", "accounts", "objective", "gap", f"{step} more saves at most", ""]]
+    for (name, row), saves in zip(table.iterrows(), saved, strict=True):
         mark = "<- the knee" if row["knee"] else "dominated" if row["pareto"] == "dominated" else ""
         rows.append(
             [
@@ -128,10 +164,11 @@ def summary(rebalancing: Rebalancing, table: pd.DataFrame) -> str:
                 f"{int(row['accounts_moved']):,}",
                 number(row["objective"]),
                 percent(row["gap"]),
-                number(row["saved_per_percent"]),
+                saves,
                 mark,
             ]
         )
     widths = [max(len(row[c]) for row in rows) for c in range(7)]
     lines = ["  ".join(cell.ljust(w) if c in (0, 6) else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]  # fmt: skip
-    return "\n".join([fewest_sentence(rebalancing), "", *lines, "", *knee_sentences(rebalancing, table)])
+    first = [said for said in (limit_sentence(rebalancing),) if said]
+    return "\n".join([*first, fewest_sentence(rebalancing), "", *lines, "", *knee_sentences(rebalancing, table)])

@@ -19,6 +19,9 @@ from territory_engine.errors import ConfigError, Finding
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+DATED_LOCKS = "locked_to"
+"""The accounts column with all locks, where some of them hold until a date."""
+
 
 class _Section(BaseModel):
     """A table of the configuration: immutable, and unknown keys are errors rather than silently ignored."""
@@ -124,9 +127,20 @@ class Contiguity(_Section):
 
 
 class Locks(_Section):
-    """``[locks]``: an accounts column naming the rep the account stays with; blank means free."""
+    """``[locks]``: an accounts column naming the rep the account stays with; blank means free.
+
+    ``own`` is written by the engine where some locks hold until a date: ``column`` then has all of them, and ``own`` is
+    the planner's own column, ``""`` where there is none.
+    """
 
     column: str
+    own: str | None = None
+
+    @model_validator(mode="after")
+    def _own_beside_all(self) -> Locks:
+        if self.own is not None and self.column != DATED_LOCKS:
+            raise ValueError(f"own is written by the engine, with column = {DATED_LOCKS!r}: leave it out")
+        return self
 
 
 class Eligibility(_Section):
@@ -241,6 +255,13 @@ class Config(_Section):
     disruption: Disruption | None = None
     map: MapOptions = MapOptions()
     solve: Solve = Solve()
+
+    def as_written(self) -> Config:
+        """Return the configuration as the planner wrote it: the engine's column of all locks gives way to the planner's own."""
+        if self.locks is None or self.locks.own is None:
+            return self
+        own = Locks(column=self.locks.own) if self.locks.own else None
+        return self.model_copy(update={"locks": own})
 
     @field_validator("balance")
     @classmethod

@@ -149,7 +149,7 @@ def _least_found(planning: PlanningProblem, result: Districts) -> float | None:
     return result.fewest.objective / today.total
 
 
-def plan_of(planning: PlanningProblem, model: DistrictModel, result: Districts) -> Plan:
+def plan_of(planning: PlanningProblem, model: DistrictModel, result: Districts, *, along_curve: bool = False) -> Plan:
     """Return the plan of a design, in the IDs of accounts, territories and reps.
 
     Parameters
@@ -159,6 +159,8 @@ def plan_of(planning: PlanningProblem, model: DistrictModel, result: Districts) 
         Of ``planning``.
     result : Districts
         With an assignment.
+    along_curve : bool
+        Whether it was found together with others, so that no number of rounds gives this plan again by itself.
     """
     assert result.assignment is not None
     assert result.centres is not None
@@ -204,12 +206,12 @@ def plan_of(planning: PlanningProblem, model: DistrictModel, result: Districts) 
         objective_terms=terms,
         measures=measures,
         prices=named_prices(planning, model.rules, prices),
-        proof=_named_proof(model, result),
+        proof=named_design_proof(model, result),
         termination=result.termination,
         rounds=result.rounds,
         solve_seconds=result.seconds,
         seed=options.seed,
-        notices=clock_notice(result.termination, options.time_limit_s, result.rounds),
+        notices=clock_notice(result.termination, options.time_limit_s, result.rounds, along_curve=along_curve),
         bound_at_centers=result.bound_at_centres if free else None,
         units=_units_table(planning, model, assignment),
         multipliers=_multipliers(planning, model, result) if free else None,
@@ -314,8 +316,11 @@ def _multipliers(planning: PlanningProblem, model: DistrictModel, result: Distri
     return pd.Series(values, index=planning.accounts.index, name="multiplier")
 
 
-def _named_proof(model: DistrictModel, result: Districts) -> dict[str, Any]:
-    """Return the proof with measures by name; ``measure`` is the one whose limits the multipliers rest on."""
+def named_design_proof(model: DistrictModel, result: Districts) -> dict[str, Any]:
+    """Return the proof of a design with measures by name, and what its bound leaves out.
+
+    ``measure`` is the one whose limits the multipliers rest on.
+    """
     proof = named_proof(model.rules, result.proof)
     outside = _left_out(model, proof)
     if "measure" in proof and proof["measure"] is not None:

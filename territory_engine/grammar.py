@@ -20,6 +20,11 @@ def not_above(number: float) -> str:
     return f"{rounded:f}" if abs(number) >= 1e-6 else str(rounded)
 
 
+def not_below(number: float) -> str:
+    """Return a number as text, rounded up: whole from 1,000 on, else to four digits. ``1.00001`` → ``"1.001"``."""
+    return not_above(-number).removeprefix("-") if number > 0 else not_above(number)
+
+
 def counted(amount: int, noun: str, plural: str | None = None) -> str:
     """Return a number of things in words: ``"1 account"``, ``"2,000 accounts"``, ``"1 territory"``."""
     if plural is None:

@@ -136,10 +136,18 @@ def named_proof(rules: Sequence[BalanceRule], proof: dict[str, Any]) -> dict[str
     return proof
 
 
-def clock_notice(termination: str, time_limit_s: float, rounds: int) -> tuple[str, ...]:
-    """Return what to do to get this plan again, where the clock ended the search; nothing otherwise."""
+def clock_notice(termination: str, time_limit_s: float, rounds: int, *, along_curve: bool = False) -> tuple[str, ...]:
+    """Return what to do to get this plan again, where the clock ended the search; nothing otherwise.
+
+    A plan that was found ``along_curve`` began where another one ended, so that its own rounds alone do not lead there.
+    """
     if termination != "time_limit":
         return ()
+    if along_curve:
+        return (
+            f"found along a curve of plans: the time limit ended the search for this one after {counted(rounds, 'round')};"
+            " `rebalance` with a longer [solve] time_limit_s may find a better one",
+        )
     return (
         f"the time limit of {time_limit_s:g} s ended the search after {counted(rounds, 'round')}:"
         f" [solve] rounds = {rounds} with a longer time limit gives this plan again on any machine",

@@ -83,8 +83,19 @@ def solve(
     return plan_of(problem, model, result)
 
 
-def plan_of(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan:
-    """Return the plan that an assignment makes, in accounts and reps."""
+def plan_of(problem: PlanningProblem, model: Model, result: SolveResult, *, along_curve: bool = False) -> Plan:
+    """Return the plan that an assignment makes, in accounts and reps.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    model : Model
+        Of ``problem``.
+    result : SolveResult
+        With an assignment.
+    along_curve : bool
+        Whether it was found together with others, so that no number of rounds gives this plan again by itself.
+    """
     assert result.assignment is not None
     assert result.lower_bound is not None
     assert result.priced_bound is not None
@@ -125,7 +136,7 @@ def plan_of(problem: PlanningProblem, model: Model, result: SolveResult) -> Plan
         rounds=result.rounds,
         solve_seconds=result.seconds,
         seed=options.seed,
-        notices=clock_notice(result.termination, options.time_limit_s, result.rounds),
+        notices=clock_notice(result.termination, options.time_limit_s, result.rounds, along_curve=along_curve),
         disruption=changed,
     )
 

@@ -12,6 +12,7 @@ from solvers.problem import with_slack
 from solvers.tradeoff import trade_off
 from territory_engine.disruption import current_alignment, fraction_for, with_max_moved
 from territory_engine.district_model import build_district_model, needs_design
+from territory_engine.district_planner import named_design_proof
 from territory_engine.district_planner import plan_of as plan_of_design
 from territory_engine.errors import ConfigError, Finding, NoPlanError
 from territory_engine.infeasibility.conflicts import describe_conflict
@@ -19,6 +20,7 @@ from territory_engine.infeasibility.districts import infeasible_plan
 from territory_engine.infeasibility.refusal import refusal_of
 from territory_engine.model import build_model
 from territory_engine.no_plan import nothing_found
+from territory_engine.plan_tables import named_proof
 from territory_engine.planner import plan_of
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ class FewestMoves:
     @property
     def minimal(self) -> bool:
         """Whether it is proved that nothing less would do."""
-        return self.found - self.proved <= 1e-6 * max(1.0, self.found)
+        # A measure may be in any unit: thousands of a currency, or billions.
+        return self.found - self.proved <= max(1e-6 * self.found, 1e-9 * self.total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,15 @@ class Rebalancing:
     fewest: FewestMoves | None
     points: tuple[tuple[PlanningProblem, Plan], ...]
     impossible: Plan | None = None
+
+    @property
+    def exceeded_limit(self) -> float | None:
+        """The configured ``max_moved``, a fraction, where even the first point moves more; None where it does not."""
+        rule = self.problem.config.disruption
+        if rule is None or rule.max_moved is None or not self.points or self.points[0][1].disruption is None:
+            return None
+        told = self.points[0][1].disruption
+        return rule.max_moved if told["counted"] > with_slack(rule.max_moved * told["total"]) else None
 
 
 def rebalance(
@@ -182,8 +194,15 @@ def _of_assignments(problem: PlanningProblem, today: CurrentAlignment, asked: _A
     for limit, result in zip(found.limits, found.points, strict=True):
         limited = _limited(problem, limit, today.total)
         # The costs of all pairs are kept with the model, and every point has the same.
-        points.append((limited, plan_of(limited, replace(model, problem=model.problem.within(limit)), result)))
-    return Rebalancing(problem, _fewest(today, found.fewest), tuple(points))
+        its_own = replace(
+            model,
+            problem=model.problem.within(limit),
+            disruption=model.disruption and model.disruption.with_limit(limit),
+        )
+        points.append((limited, plan_of(limited, its_own, result, along_curve=True)))
+    return Rebalancing(
+        problem, _fewest(today, found.fewest, named_proof(model.rules, found.fewest.proof)), tuple(points)
+    )
 
 
 def _of_designs(problem: PlanningProblem, today: CurrentAlignment, asked: _Asked) -> Rebalancing:
@@ -201,21 +220,21 @@ def _of_designs(problem: PlanningProblem, today: CurrentAlignment, asked: _Asked
     points = []
     for limit, result in zip(found.limits, found.points, strict=True):
         limited = _limited(problem, limit, today.total)
-        points.append((limited, plan_of_design(limited, build_district_model(limited), result)))
-    return Rebalancing(problem, _fewest(today, found.fewest), tuple(points))
+        points.append((limited, plan_of_design(limited, build_district_model(limited), result, along_curve=True)))
+    return Rebalancing(problem, _fewest(today, found.fewest, named_design_proof(model, found.fewest)), tuple(points))
 
 
 def _limited(problem: PlanningProblem, limit: float, total: float) -> PlanningProblem:
     return with_max_moved(problem, None if np.isinf(limit) else _fraction(limit, total))
 
 
-def _fewest(today: CurrentAlignment, result: SolveResult | Districts) -> FewestMoves:
+def _fewest(today: CurrentAlignment, result: SolveResult | Districts, proof: dict[str, Any]) -> FewestMoves:
     return FewestMoves(
         today.measure,
         float(result.objective or 0.0),
         max(0.0, float(result.lower_bound or 0.0)),
         today.total,
-        dict(result.proof),
+        proof,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from scenarios.history import ParentPlan
     from territory_engine.problem import PlanningProblem
 
+POINTS = 8
 MOST_POINTS = 50
 NOTICES = 8
 
@@ -21,6 +23,7 @@ def _fractions(text: str | None) -> list[float] | None:
     """Return the limits of ``--max-moved``: fractions, or percentages with a sign, separated by commas."""
     if text is None:
         return None
+    _refuse_decimal_comma([part.strip() for part in text.split(",")])
     found = []
     for part in text.split(","):
         stripped = part.strip()
@@ -36,6 +39,19 @@ def _fractions(text: str | None) -> list[float] | None:
     if len(found) > MOST_POINTS:
         raise typer.BadParameter(f"found {len(found)} limits, allowed: at most {MOST_POINTS}")
     return found
+
+
+def _refuse_decimal_comma(parts: list[str]) -> None:
+    """Refuse ``0,1``: a tenth to whoever writes decimals with a comma, and nothing and everything to others."""
+    for whole, then in pairwise(parts):
+        decimals = then.removesuffix("%").rstrip()
+        if whole.isdecimal() and decimals.isdecimal() and whole.isascii() and decimals.isascii():
+            sign = "%" if then.endswith("%") else ""
+            raise typer.BadParameter(
+                f"found '{whole},{then}': one number with a decimal comma, or two limits?"
+                f" allowed: a decimal point, as in {whole}.{decimals}{sign}, or two limits with a sign or a point each,"
+                " as in 0%,100%"
+            )
 
 
 def rebalance(
@@ -60,8 +76,16 @@ def rebalance(
         typer.Option("--measure", metavar="COLUMN", help="What a move counts, instead of disruption.measure."),
     ] = None,
     points: Annotated[
-        int, typer.Option("--points", metavar="N", min=2, max=MOST_POINTS, help="How many plans to choose from.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            "--points",
+            metavar="N",
+            min=2,
+            max=MOST_POINTS,
+            help=f"How many plans to choose from; {POINTS} unless given.",
+            show_default=False,
+        ),
+    ] = None,
     max_moved: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +111,10 @@ def rebalance(
     from territory_engine.publishing import check_destination
 
     limits = _fractions(max_moved)
+    if limits is not None and points is not None:
+        raise typer.BadParameter(
+            "--points says how many limits to choose, and --max-moved which ones they are. Remedy: leave one of them out"
+        )
     display = progress_display(quiet=quiet)
     remarks: list[str] = []
     with (
@@ -109,7 +137,7 @@ def rebalance(
             found = search(
                 problem,
                 max_moved=limits,
-                n_points=points,
+                n_points=points or POINTS,
                 on_point=told,
                 should_stop=lambda: interruption.requested,
             )

@@ -130,6 +130,7 @@ def _record(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str, parent: 
             "minimal": fewest.minimal,
             "proof": fewest.proof,
         },
+        "exceeded_max_moved": rebalancing.exceeded_limit,
         "knee": chosen if bool(table.loc[chosen, "knee"]) else None,
         "shown": chosen,
         "points": [str(name) for name in table.index],

@@ -83,6 +83,8 @@ def _needed_columns(stored: StoredProblem) -> dict[str, list[str]]:
     """Return the columns of accounts and reps that the rules name."""
     travel = stored.section("travel")
     accounts = [travel.get("weight"), *(stored.section(s).get("column") for s in ("locks", "eligibility", "groups"))]
+    own = stored.section("locks").get("own")
+    accounts += [own] if isinstance(own, str) else []
     disruption = stored.section("disruption")
     accounts += [disruption.get("current"), disruption.get("locked_until")]
     accounts += [p.get("column") for p in disruption.get("protect") or [] if isinstance(p, dict)]

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from territory_engine.auditing.checks import Check, StoredPlan, compared, number
 from territory_engine.auditing.numbers import LIMIT_SLACK, TOLERANCE, text
@@ -51,6 +52,11 @@ def wrong_settings(stored: StoredProblem) -> list[str]:
         wrong.append(f"disruption.as_of: found {as_of!r}, allowed: a date")
     elif until is not None and not stored.section("locks"):
         wrong.append("disruption.locked_until: no locks are stored that would keep those accounts")
+    own = stored.section("locks").get("own")
+    if stored.section("locks") and (own is None) != (until is None):
+        wrong.append(f"locks.own: found {own!r}, allowed: the locks that hold for good, where others hold until a date")
+    elif own is not None and not isinstance(own, str):
+        wrong.append(f"locks.own: found {own!r}, allowed: a column, or nothing")
     return wrong
 
 
@@ -123,10 +129,21 @@ def check_disruption(stored: StoredProblem, plan: StoredPlan) -> list[Check]:
 
 
 def _check_dates(stored: StoredProblem, rule: dict[str, Any]) -> Check:
-    """Check that the stored locks keep every account with its owner whose date is after the day of the change."""
+    """Check the stored locks: those that hold for good, and every owner's whose date is after the day of the change."""
     until = text(stored.accounts[rule["locked_until"]]).to_numpy(object)
     kept = np.array([day > rule["as_of"] for day in until], np.bool_) & (stored.owner >= 0)
-    wrong = np.flatnonzero(kept & (stored.lock != stored.owner))
-    shown = ", ".join(map(str, stored.accounts.index[wrong[:5]]))
-    message = f"{int(kept.sum()):,} accounts are locked to their owner until a date"
-    return Check("dated_locks", not len(wrong), f"not locked to their owner: {shown}" if len(wrong) else message)
+    own = stored.section("locks").get("own")
+    lock, of_own = text(stored.accounts[stored.section("locks")["column"]]), np.full(len(stored.accounts), "", object)
+    if own:
+        of_own = text(stored.accounts[own]).to_numpy(object)
+    clash = kept & (of_own != "") & (stored.reps.index.get_indexer(pd.Index(of_own)) != stored.owner)
+    owner = text(stored.accounts[rule["current"]]).to_numpy(object)
+    for wrong, what in (
+        (kept & (stored.lock != stored.owner), "not locked to their owner"),
+        (clash, "locked for good to another rep than their owner"),
+        (lock.to_numpy(object) != np.where(kept, owner, of_own), "locked otherwise than for good or until a date"),
+    ):
+        if wrong.any():
+            shown = ", ".join(map(str, stored.accounts.index[wrong][:5]))
+            return Check("dated_locks", False, f"{what}: {shown}")
+    return Check("dated_locks", True, f"{int(kept.sum()):,} accounts are locked to their owner until a date")

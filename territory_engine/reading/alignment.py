@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.config import Locks
+from territory_engine.config import DATED_LOCKS, Locks
 from territory_engine.errors import Finding
 from territory_engine.grammar import counted
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_for_rule, is_blank
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from territory_engine.config import Config, Disruption
-
-DATED_LOCKS = "locked_to"
-"""The accounts column with all locks, where some of them hold until a date."""
 
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]\d{1,2}:\d{2}.*)?")
 _YES_NO = {"true": "1", "false": "0", "yes": "1", "no": "0"}
@@ -175,13 +172,22 @@ def check_somebody_owns(accounts: Sheet, rule: Disruption, owners: pd.Series[Any
 def with_dated_locks(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) -> Config:
     """Write locks that hold until a date beside the others, and return the configuration that names their column.
 
-    An account whose date is after ``as_of`` is locked to its owner; not where that owner is no rep any more.
+    An account whose date is after ``as_of`` is locked to its owner; not where that owner is no rep any more. The column
+    with the locks that hold for good stays as it is, so that both can be looked at again.
+
+    Parameters
+    ----------
+    accounts : Sheet
+        Gets findings, a notice and the column.
+    rep_ids : Index
+    config : Config
+        As the planner wrote it: see :meth:`territory_engine.config.Config.as_written`.
     """
     rule = config.disruption
     if rule is None or rule.locked_until is None or rule.as_of is None or accounts.findings:
         return config
     frame = accounts.frame
-    if accounts.has(DATED_LOCKS) and (config.locks is None or config.locks.column != DATED_LOCKS):
+    if accounts.has(DATED_LOCKS):
         accounts.findings.append(
             Finding(
                 f"{DATED_LOCKS!r} is a name that the plan's own files use where disruption.locked_until is given",
@@ -208,4 +214,5 @@ def with_dated_locks(accounts: Sheet, rep_ids: pd.Index[Any], config: Config) ->
         f"{counted(int(kept.sum()), 'account stays', 'accounts stay')} with the owner until a date in"
         f" {rule.locked_until!r} (after {rule.as_of.isoformat()})."
     )
-    return config.model_copy(update={"locks": Locks(column=DATED_LOCKS)})
+    own = "" if config.locks is None else config.locks.column
+    return config.model_copy(update={"locks": Locks(column=DATED_LOCKS, own=own)})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from territory_engine.config import DATED_LOCKS
 from territory_engine.problem import Origin, PlanningProblem, Source
 from territory_engine.reading.known_units import KnownUnits
 from territory_engine.reading.loading import Inputs, checked_problem
@@ -60,6 +61,9 @@ def check_again(
     accounts = problem.accounts if accounts is None else accounts
     reps = problem.reps if reps is None else reps
     travel_table = problem.travel_table if travel_table is None else travel_table
+    if problem.config.locks is not None and problem.config.locks.own is not None:
+        # All locks in one column, the ones that hold until a date among them: it is made anew.
+        config, accounts = config.as_written(), accounts.drop(columns=DATED_LOCKS, errors="ignore")
     has_reps = config.data.reps is not None or len(problem.reps) > 0
     check_settings(config, "configuration", has_reps=has_reps)
     inputs = Inputs(background=problem.background)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.config import Config, load_config, plan_file
+from territory_engine.config import DATED_LOCKS, Config, load_config, plan_file
 from territory_engine.disruption import check_budget
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
@@ -218,8 +218,13 @@ def _in_wgs84(frame: Any, name: str, findings: list[Finding]) -> gpd.GeoDataFram
 
 def checked_problem(config: Config, inputs: Inputs, base: Path) -> PlanningProblem:
     """Check what was read, all of it, and put the problem together."""
+    dated = config.locks is not None and config.locks.own is not None
+    config = config.as_written()
     names, free = config.data.columns, config.territories.centers == "free"
     accounts = sheet_of(inputs.accounts, names.accounts, ACCOUNT_ALIASES, "accounts") if inputs.accounts else None
+    if accounts is not None and dated:
+        # Made anew of the locks that hold for good and today's owners, who may be others by now.
+        accounts.frame = accounts.frame.drop(columns=DATED_LOCKS, errors="ignore")
     reps = sheet_of(inputs.reps, names.reps, REP_ALIASES, "reps") if inputs.reps else None
     travel = sheet_of(inputs.travel, {}, TRAVEL_ALIASES, "travel") if inputs.travel else None
     adjacency = sheet_of(inputs.adjacency, {}, PAIR_ALIASES, "adjacency") if inputs.adjacency else None

@@ -129,6 +129,7 @@ def test_without_a_plan_to_start_from_the_column_is_todays(owned: Path, tmp_path
     assert (record["measure"], record["parent"], record["scenario"]) == ("visits", None, None)
     assert record["fewest_moves"]["minimal"]
     assert record["fewest_moves"]["total"] == 24
+    assert record["exceeded_max_moved"] is None
     moves = pd.read_csv(tmp_path / "out" / "point-01" / "assignments.csv", dtype=str)
     assert moves["previous_rep_id"].tolist() == ["R1"] * 12
 
@@ -201,6 +202,42 @@ def refused(config: Path, *arguments: str | Path, out: Path, code: int = 2) -> s
 def test_limits_that_are_no_fractions_are_refused(owned: Path, tmp_path: Path, limits: str) -> None:
     said = refused(owned, f"--max-moved={limits}", out=tmp_path / "out")
     assert "allowed:" in said
+
+
+@pytest.mark.parametrize(
+    ("limits", "meant"),
+    [
+        ("0,1", "0.1"),
+        ("0, 05", "0.05"),
+        ("0,5%", "0.5%"),
+        ("2,5 %", "2.5%"),
+        ("0,1,0,2", "0.1"),
+        ("1,0", "1.0"),
+        ("0.1,0,2", "0.2"),
+    ],
+)
+def test_a_decimal_comma_is_not_taken_for_two_limits(owned: Path, tmp_path: Path, limits: str, meant: str) -> None:
+    said = refused(owned, "--max-moved", limits, out=tmp_path / "out")
+    assert "decimal comma" in said
+    assert f"as in {meant}," in said
+
+
+def test_how_many_points_and_which_are_not_both_asked_for(owned: Path, tmp_path: Path) -> None:
+    said = refused(owned, "--points", "3", "--max-moved", "50%", out=tmp_path / "out")
+    assert "--points says how many limits to choose, and --max-moved which" in said
+    # Whatever the number, the one that is taken where none is given too.
+    refused(owned, "--points", "8", "--max-moved", "50%", out=tmp_path / "out")
+
+
+def test_fewest_moves_beyond_the_configured_limit_are_on_record(owned: Path, tmp_path: Path) -> None:
+    with owned.open("a", encoding="utf-8") as file:
+        file.write("max_moved = 0.01\n")
+    result = run("rebalance", owned, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("More has to change hands than the max_moved of 1 % in the configuration")
+    record = json.loads((tmp_path / "out" / "rebalance.json").read_text(encoding="utf-8"))
+    assert (record["exceeded_max_moved"], record["points"]) == (0.01, ["point-01"])
+    assert record["fewest_moves"]["proof"]["whole_measures"] == ["visits"]
 
 
 @pytest.mark.parametrize("points", ["1", "0", "51", "x"])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from maps.tradeoff_page import trade_off_chart, write_rebalancing
 from scenarios.tradeoff import trade_off_table
 from territory_engine.config import parse_config
+from territory_engine.disruption import with_max_moved
 from territory_engine.reading.loading import load_frames
 from territory_engine.rebalancing import Rebalancing, rebalance
 
@@ -136,6 +137,20 @@ def test_deviations_that_are_not_known_are_left_out_of_the_chart_and_dashed_in_t
     assert complaints == []
     assert len(report["charts"]) == 1
     assert "nan" not in re.sub(r"(?s)<script.*?</script>|<style.*?</style>", "", (tmp_path / "rebalance.html").read_text(encoding="utf-8"))  # fmt: skip
+
+
+@pytest.mark.browser
+def test_a_limit_that_the_fewest_moves_exceed_is_the_first_thing_said(exercised, tmp_path):
+    found = found_for(owner="R1", n_points=3)
+    found = dataclasses.replace(found, problem=with_max_moved(found.problem, 0.01))
+    table = trade_off_table(found)
+    write_rebalancing(found, table, tmp_path / "rebalance.html")
+    report, complaints = exercised(tmp_path / "rebalance.html", EXERCISE)
+    assert complaints == []
+    first, then = "More has to change hands than the max_moved of 1 % in the configuration", "it is proved that"
+    assert 0 < report["said"].index(first) < report["said"].index(then)
+    assert "1 % more would save at most, km-visits" in report["said"]
+    assert "would save about" not in report["said"]
 
 
 # The chart ------------------------------------------------------------------------------------------------------------

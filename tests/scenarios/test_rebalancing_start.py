@@ -14,6 +14,7 @@ from scenarios.history import ParentPlan, read_parent
 from scenarios.rebalancing_start import measured_in, start_from_plan, without_reps
 from scenarios.scenario_edits import apply_scenario
 from scenarios.scenario_file import load_scenarios
+from territory_engine.auditing.audit import audit
 from territory_engine.disruption import current_alignment
 from territory_engine.errors import ConfigError, InputError
 from territory_engine.plan_directory import write_plan_files
@@ -143,6 +144,57 @@ def test_accounts_locked_until_a_date_stay_with_the_plans_rep_not_the_columns(pl
     gone = without_reps(started, [has])
     for _, plan in rebalance(gone, n_points=2).points:
         assert plan.assignments.at["a5", "rep_id"] != has
+
+
+def test_an_account_locked_for_good_stays_locked_whoever_has_it_in_the_plan(plan_files: Path) -> None:
+    parent = planned(plan_files)
+    has = str(parent.plan.assignments.at["a5", "rep_id"])
+    other = next(rep for rep in ("R1", "R2", "R3") if rep != has)
+    lines = (plan_files / "accounts.csv").read_text(encoding="utf-8").splitlines()
+    header = lines[0].split(",")
+    cells = [line.split(",") for line in lines[1:]]
+    for row in cells:
+        date = ""
+        if row[0] == "a5":
+            row[header.index("owner")] = row[header.index("locked_rep")] = other
+            row[header.index("segment")] = "SMB"
+            date = "2030-01-01"
+        row.append(date)
+    text = "\n".join(",".join(row) for row in [[*header, "until"], *cells]) + "\n"
+    (plan_files / "accounts.csv").write_text(text, encoding="utf-8")
+    edit(
+        plan_files / "config.toml",
+        ('current = "owner"', 'current = "owner"\nlocked_until = "until"\nas_of = 2026-11-29'),
+    )
+    problem = load(plan_files / "config.toml")
+    assert problem.accounts.at["a5", "locked_to"] == other
+    # A date keeps it with its rep of the plan, and a lock with another: one of the two has to go.
+    with pytest.raises(InputError, match="to another rep than 'until' does") as caught:
+        start_from_plan(problem, parent)
+    assert [(f.column, f.value) for f in caught.value.findings] == [("locked_rep", other)]
+    # Where no date says otherwise the lock alone holds, and does so in what is written too.
+    (plan_files / "accounts.csv").write_text(text.replace("2030-01-01", "2020-01-01"), encoding="utf-8")
+    started = start_from_plan(load(plan_files / "config.toml"), parent)
+    assert started.accounts.at["a5", "locked_to"] == other
+    for number, (point, plan) in enumerate(rebalance(started, n_points=2).points):
+        assert plan.assignments.at["a5", "rep_id"] == other
+        (plan_files / f"{number}").mkdir()
+        write_plan_files(point, parent.adopt(point, plan), plan_files / f"{number}")
+        report = audit(plan_files / f"{number}")
+        assert report.passed, report.summary()
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_another_start_or_measure_is_no_edit_of_the_files(plan_files: Path, measured: bool) -> None:
+    parent = planned(plan_files)
+    before = load(plan_files / "config.toml")
+    started = measured_in(before, "revenue") if measured else start_from_plan(before, parent)
+    assert started.sources == before.sources
+    ((point, plan),) = rebalance(started, max_moved=[0.0]).points
+    (plan_files / "point").mkdir()
+    write_plan_files(point, plan, plan_files / "point")
+    report = audit(plan_files / "point")
+    assert report.passed, report.summary()
 
 
 # Reps who left --------------------------------------------------------------------------------------------------------

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.tradeoff import dominated_points, knee, point_name, trade_off_table
+from scenarios.tradeoff import dominated_points, knee, point_name, saved_at_most, trade_off_table
 from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences, summary
 from territory_engine.config import parse_config
+from territory_engine.disruption import with_max_moved
 from territory_engine.problem import PlanningProblem
 from territory_engine.reading.loading import load_frames
-from territory_engine.rebalancing import rebalance
+from territory_engine.rebalancing import Rebalancing, rebalance
 
 
 def values(*numbers: float) -> np.ndarray:
@@ -217,3 +221,116 @@ def test_what_counts_more_than_it_is_is_not_called_the_least_of_the_measure() ->
 
 def test_points_are_counted_from_one() -> None:
     assert [point_name(n) for n in (1, 12)] == ["point-01", "point-12"]
+
+
+# What is said, by hand ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def curve() -> Rebalancing:
+    return rebalance(problem_of(owner=["R1"] * 20 + ["R2"] * 5 + ["R3"] * 5), n_points=4)
+
+
+def said_of(curve: Rebalancing, fewest: dict[str, Any], **told: Any) -> str:
+    """Return the sentence about the fewest moves, were they others."""
+    assert curve.fewest is not None
+    problem, plan = curve.points[0]
+    first = (problem, replace(plan, disruption={**(plan.disruption or {}), **told}))
+    changed = replace(curve, fewest=replace(curve.fewest, **fewest), points=(first, *curve.points[1:]))
+    return fewest_sentence(changed)
+
+
+def test_where_only_accounts_that_count_nothing_move_nothing_has_to(curve: Rebalancing) -> None:
+    nothing = {"found": 0.0, "proved": 0.0, "total": 1000.0}
+    for moved, words in ((3, "only 3 accounts with no revenue go"), (1, "only 1 account with no revenue goes")):
+        said = said_of(curve, nothing, moved=0.0, moved_fraction=0.0, accounts_moved=moved)
+        assert said == f"Nothing that counts has to change hands: {words} to others."
+
+
+def test_accounts_are_not_proved_to_be_the_fewest_where_they_are_not_the_measure(curve: Rebalancing) -> None:
+    told = {"moved": 20.069, "moved_fraction": 0.020069, "accounts_moved": 3}
+    said = said_of(curve, {"found": 20.069, "proved": 20.069, "total": 1000.0}, **told)
+    assert said == (
+        "At least 2.006 % of revenue (20.06) must change hands; it is proved that less will not do."
+        " The plan that moves least does it with 3 accounts."
+    )
+    said = said_of(curve, {"found": 20.069, "proved": 19.9999, "total": 1000.0}, **told)
+    assert "as far as found; it is proved that less than 1.999 % will not do." in said
+    said = said_of(curve, {"found": 20.069, "proved": 0.0, "total": 1000.0}, **told)
+    assert "nothing is proved about how little would do" in said
+    counted = said_of(curve, {"found": 3.0, "proved": 3.0, "total": 30.0, "measure": "count"}, **told)
+    assert counted == "At least 3 accounts must change hands; it is proved that less will not do."
+
+
+def curve_of(
+    curve: Rebalancing, moved: list[float], objective: list[float], bound: list[float], price: list[float], limits: Any
+) -> Rebalancing:
+    """Return a rebalancing with points as given, fractions and objective units."""
+    points = []
+    for m, o, b, p, limit in zip(moved, objective, bound, price, limits, strict=True):
+        problem, plan = curve.points[0]
+        told = {**(plan.disruption or {}), "moved": 1000 * m, "moved_fraction": m, "counted": 1000 * m, "total": 1000.0}
+        told |= {"price": p, "accounts_moved": round(1000 * m)}
+        changed = replace(plan, objective=o, lower_bound=b, priced_bound=b, disruption=told)
+        points.append((with_max_moved(problem, limit), changed))
+    return replace(curve, points=tuple(points))
+
+
+def test_more_moves_save_no_more_than_the_bounds_leave(curve: Rebalancing) -> None:
+    total = float(curve.problem.accounts["revenue"].sum())
+    # A price of 400 per percent; the bound of the next limit leaves 100.
+    prices = [400 * 100 / total, 50 * 100 / total, 0.0]
+    found = curve_of(curve, [0.0, 0.02, 0.05], [1000, 900, 860], [1000, 900, 850], prices, [0.0, 0.02, None])
+    table = trade_off_table(found)
+    step, saved = saved_at_most(found, table)
+    assert step == 0.01
+    assert saved[:2] == pytest.approx([100, 50])
+    assert np.isnan(saved[2])
+    assert table["saved_per_percent"].tolist() == pytest.approx([400, 50, 0])
+    assert "1 % more saves at most" in summary(found, table)
+    # What the point itself is short of its bound may be saved too.
+    loose = curve_of(curve, [0.0, 0.02, 0.05], [1000, 900, 860], [1000, 893, 850], prices, [0.0, 0.02, None])
+    assert saved_at_most(loose, trade_off_table(loose))[1][1] == pytest.approx(50)
+    assert saved_at_most(loose, trade_off_table(loose))[1][0] == pytest.approx(107)
+
+
+def test_beyond_the_widest_limit_only_the_price_says_what_more_moves_save(curve: Rebalancing) -> None:
+    total = float(curve.problem.accounts["revenue"].sum())
+    prices = [90 * 100 / total, 30 * 100 / total]
+    found = curve_of(curve, [0.0, 0.02], [1000, 900], [1000, 898], prices, [0.0, 0.02])
+    assert saved_at_most(found, trade_off_table(found))[1] == pytest.approx([90, 32])
+    kneed = curve_of(curve, [0.0, 0.02, 0.1], [1000, 900, 860], [1000, 900, 860], [*prices, 0.0], [0.0, 0.02, 0.1])
+    text = " ".join(knee_sentences(kneed, trade_off_table(kneed)))
+    assert "of what the widest plan here saves" in text
+    assert "any number of moves" not in text
+    assert "One more percent of revenue would save at most 30 map units." in text
+
+
+def test_curves_that_are_narrower_than_a_percent_have_smaller_steps(curve: Rebalancing) -> None:
+    total = float(curve.problem.accounts["revenue"].sum())
+    prices = [400 * 100 / total, 90.011 * 100 / total, 0.0]
+    found = curve_of(curve, [0.0, 0.002, 0.005], [1000, 960, 950], [1000, 960, 950], prices, [0.0, 0.002, None])
+    table = trade_off_table(found)
+    step, saved = saved_at_most(found, table)
+    assert step == 0.001
+    assert saved[:2] == pytest.approx([40, 9.0011])
+    text = summary(found, table)
+    assert "0.1 % more saves at most" in text
+    # Rounded up: it is a most.
+    assert "Another 0.1 % of revenue would save at most 9.002 map units." in text
+    assert "any number of moves" in text
+
+
+@pytest.mark.parametrize(("limit", "exceeded"), [(0.01, True), (1.0, False), (None, False)])
+def test_fewest_moves_beyond_the_configured_limit_are_said_first(
+    curve: Rebalancing, limit: float | None, exceeded: bool
+) -> None:
+    found = replace(curve, problem=with_max_moved(curve.problem, limit))
+    assert found.exceeded_limit == (limit if exceeded else None)
+    first = summary(found, trade_off_table(found)).splitlines()[0]
+    said = "More has to change hands than the max_moved of 1 % in the configuration: every plan here goes beyond it."
+    assert (first == said) == exceeded
+    assert found.fewest is not None
+    unproved = replace(found, fewest=replace(found.fewest, proved=0.0))
+    first = summary(unproved, trade_off_table(unproved)).splitlines()[0]
+    assert ("no plan within it was found" in first) == exceeded

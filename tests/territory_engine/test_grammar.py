@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from territory_engine.grammar import not_above
+from territory_engine.grammar import not_above, not_below
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,18 @@ def test_a_bound_is_rounded_down(number: float, text: str) -> None:
 @given(st.floats(-1e12, 1e12))
 def test_no_number_is_told_above_what_it_is(number: float) -> None:
     assert float(not_above(number).replace(",", "")) <= number + 1e-9 * max(1.0, abs(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0"),
+        (1.00001, "1.001"),
+        (27926.0, "27,926"),
+        (27926.1, "27,927"),
+        (154.60000000000002, "154.6"),
+        (-2.5, "-2.5"),
+    ],
+)
+def test_a_number_is_rounded_up(number: float, text: str) -> None:
+    assert not_below(number) == text

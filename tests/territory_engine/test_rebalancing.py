@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from territory_engine.plan_directory import write_plan_files
 from territory_engine.planner import solve
 from territory_engine.problem import PlanningProblem
 from territory_engine.reading.loading import load, load_frames
-from territory_engine.rebalancing import DIGITS, Rebalancing, rebalance
+from territory_engine.rebalancing import DIGITS, FewestMoves, Rebalancing, rebalance
 
 rounded_up = partial(fraction_for, digits=DIGITS)
 BRICKS = Path(__file__).resolve().parents[2] / "examples" / "bricks"
@@ -385,3 +386,73 @@ def test_another_limit_changes_nothing_else() -> None:
 def test_a_measure_that_is_no_column_is_refused_before() -> None:
     with pytest.raises(InputError):
         problem_of(*drawn(10), disruption={"measure": "profit"})
+
+
+# What is said of each point -----------------------------------------------------------------------------------------
+
+
+def test_a_point_without_a_limit_gives_no_reason_that_speaks_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def told(problem: PlanningProblem, model: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append((written_down(problem), model.disruption.limit, model.problem.disruption.limit))
+        return plan_of(problem, model, *arguments, **options)
+
+    plan_of = rebalancing.plan_of
+    monkeypatch.setattr(rebalancing, "plan_of", told)
+    found = rebalance(problem_of(*drawn(tolerance=0.05)), n_points=3)
+    assert found.fewest is not None
+    for fraction, limit, of_arrays in seen:
+        assert limit == of_arrays == pytest.approx(np.inf if fraction is None else fraction * found.fewest.total)
+    reasons = [" ".join(plan.assignments["reason"]) for _, plan in found.points]
+    assert "to fit the limits and what may change hands" in reasons[0]
+    assert "what may change hands" not in reasons[-1]
+
+
+@pytest.mark.parametrize("clock", ["assignments", "territories"])
+def test_no_number_of_rounds_is_said_to_give_a_point_of_a_curve_again(
+    clock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts, reps, config = drawn(20)
+    changes: dict[str, Any] = {}
+    name = "trade_off"
+    if clock == "territories":
+        accounts["latitude"], accounts["longitude"] = 41 + accounts["y"] / 100, -93 + accounts["x"] / 100
+        reps["latitude"], reps["longitude"] = 41 + reps["y"] / 100, -93 + reps["x"] / 100
+        changes = {"travel": {"metric": "haversine"}, "contiguity": {"cells": "h3", "resolution": 4}}
+        config.pop("balance")
+        name = "trade_off_of_designs"
+    real = getattr(rebalancing, name)
+
+    def timed_out(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
+        late = tuple(replace(point, termination="time_limit") for point in found.points)
+        return replace(found, points=late)
+
+    monkeypatch.setattr(rebalancing, name, timed_out)
+    for _, plan in rebalance(problem_of(accounts, reps, config, **changes), n_points=2).points:
+        (notice,) = plan.notices
+        assert "along a curve of plans" in notice
+        assert "again" not in notice
+        assert "rounds =" not in notice
+
+
+@pytest.mark.parametrize(
+    ("found", "proved", "total", "minimal"),
+    [
+        (3e-7, 1e-7, 1e-5, False),
+        (3e-7, 3e-7, 1e-5, True),
+        (0.0, 0.0, 1e-5, True),
+        (2e9 + 1.0, 2e9, 5e9, True),
+        (2.1e9, 2e9, 5e9, False),
+        (1e-4, 0.0, 1e9, True),
+    ],
+)
+def test_the_fewest_moves_are_proved_in_any_unit(found: float, proved: float, total: float, minimal: bool) -> None:
+    assert FewestMoves("revenue", found, proved, total, {}).minimal == minimal
+
+
+def test_the_proof_of_the_fewest_moves_has_the_names_of_measures() -> None:
+    found = rebalance(problem_of(*drawn()), n_points=2)
+    assert found.fewest is not None
+    assert found.fewest.proof["whole_measures"] == ["visits"]

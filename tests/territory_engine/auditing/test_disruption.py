@@ -25,7 +25,7 @@ from territory_engine.reading.loading import load_frames
 Record = dict[str, Any]
 
 
-def problem(max_moved: float | None = 0.35, **rules: Any) -> PlanningProblem:
+def problem(max_moved: float | None = 0.35, *, lock: dict[int, str] | None = None, **rules: Any) -> PlanningProblem:
     """Twelve accounts along a line, most of them with the wrong rep, under every part of a disruption."""
     accounts = pd.DataFrame(
         {
@@ -44,8 +44,11 @@ def problem(max_moved: float | None = 0.35, **rules: Any) -> PlanningProblem:
         "current": "owner", "measure": "visits", "weight": 0.5, "locked_until": "until", "as_of": date(2026, 7, 1),
         "protect": [{"column": "key", "weight": 1.5}], **({} if max_moved is None else {"max_moved": max_moved}), **rules,
     }  # fmt: skip
+    if lock is not None:
+        accounts["lock"] = [lock.get(i, "") for i in range(12)]
     config = {
         "data": {"accounts": "a.csv", "reps": "r.csv"},
+        **({} if lock is None else {"locks": {"column": "lock"}}),
         "travel": {"metric": "euclidean"},
         "balance": [{"measure": "visits", "tolerance": 0.35}],
         "groups": {"column": "parent"},
@@ -213,6 +216,46 @@ def test_settings_that_mean_nothing_fail_rather_than_passing_unseen(plan: Path, 
 def test_dated_locks_without_any_locks_fail(plan: Path) -> None:
     edit(plan, lambda record: record["config"].pop("locks"))
     assert failed(plan) == {"configuration"}
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan with two accounts that are locked for good beside those that are until a date."""
+    folder = tmp_path_factory.mktemp("locked") / "plan"
+    written(problem(lock={5: "R2", 10: "R2"}), folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "checks"),
+    [
+        (5, "lock", "R1", {"dated_locks"}),
+        (5, "lock", "", {"dated_locks"}),
+        (5, "locked_to", "", {"dated_locks"}),
+        (10, "lock", "R3", {"dated_locks"}),
+        (0, "lock", "R2", {"dated_locks"}),
+        (0, "locked_to", "R2", {"dated_locks"}),
+    ],
+)
+def test_locks_that_hold_for_good_are_among_all(
+    locked: Path, tmp_path: Path, row: int, column: str, value: str, checks: set[str]
+) -> None:
+    folder = Path(shutil.copytree(locked, tmp_path / "plan"))
+    edit_accounts(folder, row, column, value)
+    assert failed(folder) >= checks
+
+
+@pytest.mark.parametrize("own", [None, 3, "nowhere", ["lock"]])
+def test_a_column_of_locks_that_is_not_there_is_no_column(locked: Path, tmp_path: Path, own: Any) -> None:
+    folder = Path(shutil.copytree(locked, tmp_path / "plan"))
+    edit(folder, lambda record: record["config"]["locks"].update(own=own))
+    assert "configuration" in failed(folder)
+
+
+def test_own_locks_that_are_not_told_fail(locked: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(locked, tmp_path / "plan"))
+    edit(folder, lambda record: record["config"]["locks"].update(own=""))
+    assert "dated_locks" in failed(folder)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from territory_engine.config import parse_config
+from territory_engine.config import Locks, parse_config
 from territory_engine.errors import ConfigError, Finding, TerritoryError
 from territory_engine.problem import PlanningProblem
+from territory_engine.reading.editing import check_again
 from territory_engine.reading.loading import load, load_frames
 
 DAY = date(2026, 7, 1)
@@ -191,12 +192,42 @@ def test_a_lock_to_another_rep_contradicts_the_date_and_one_to_the_owner_does_no
     ]  # fmt: skip
 
 
-def test_the_name_of_the_locks_column_is_taken_unless_it_is_the_planners_own_locks() -> None:
+def test_the_name_of_the_locks_column_is_taken() -> None:
     (finding,) = findings(["R1"], UNTIL, until=[""], locked_to=["mine"])
     assert (finding.column, finding.remedy) == ("locked_to", "rename the column")
     rules = {"locks": {"column": "locked_to"}}
-    found = problem(["R1", "R1"], UNTIL, until=["2026-09-30", ""], locked_to=["", "R2"], sections=rules)
-    assert locks(found) == ["R1", "R2"]
+    (finding,) = findings(["R1"], UNTIL, until=[""], locked_to=["R1"], sections=rules)
+    assert (finding.column, finding.remedy) == ("locked_to", "rename the column")
+
+
+def test_all_locks_are_made_anew_of_the_planners_own_and_the_dates() -> None:
+    rules = {"locks": {"column": "lock"}}
+    until = ["2026-09-30", "", "2026-09-30"]
+    found = problem(["R1", "R1", "R2"], UNTIL, until=until, lock=["", "R2", ""], sections=rules)
+    assert found.config.locks == Locks(column="locked_to", own="lock")
+    assert found.config.as_written().locks == Locks(column="lock")
+    again = check_again(found, accounts=found.accounts.assign(owner=["R2", "R1", "R1"]))
+    assert locks(again) == ["R2", "R2", "R1"]
+    assert again.config == found.config
+    # Whoever reads a plan's own accounts under its own configuration gets the same.
+    read = load_frames(found.accounts, found.reps, found.config)
+    assert (locks(read), read.config) == (locks(found), found.config)
+    # Without the dates only the planner's own are left.
+    assert found.config.disruption is not None
+    free = found.config.disruption.model_copy(update={"locked_until": None, "as_of": None})
+    freed = check_again(found, config=found.config.model_copy(update={"disruption": free}))
+    assert freed.config.locks == Locks(column="lock")
+    assert "locked_to" not in freed.accounts
+    without = problem(["R1"], UNTIL, until=["2026-09-30"])
+    assert without.config.locks == Locks(column="locked_to", own="")
+    assert without.config.as_written().locks is None
+    with pytest.raises(TerritoryError, match=r"'lock'.*to another rep than 'until'"):
+        check_again(found, accounts=found.accounts.assign(until="2026-09-30"))
+
+
+def test_the_engines_key_is_none_of_the_planners() -> None:
+    with pytest.raises(ConfigError, match="own is written by the engine"):
+        problem(["R1"], sections={"locks": {"column": "lock", "own": "mine"}}, lock=[""])
 
 
 # Owners -------------------------------------------------------------------------------------------------------------
