@@ -131,7 +131,7 @@ def plan_of(problem: PlanningProblem, model: Model, result: SolveResult, *, alon
         objective_terms=terms,
         measures=measures,
         prices=named_prices(problem, model.rules, prices),
-        proof=named_proof(model.rules, result.proof),
+        proof=named_proof(model.rules, result.proof) | ({"along_curve": True} if along_curve else {}),
         termination=result.termination,
         rounds=result.rounds,
         solve_seconds=result.seconds,
