@@ -52,7 +52,7 @@ def write_rebalancing(
         The plan that was rebalanced; today's alignment where left out.
     title : str
     """
-    chosen = chosen_point(table)
+    chosen = chosen_point(table, rebalancing.asked)
     after = rebalancing.points[list(table.index).index(chosen)]
     today = todays_plan(rebalancing.problem) if before is None else before
     difference = compare_plans(today, after)

@@ -62,7 +62,7 @@ class ParentPlan:
                     file=self.path,
                     value=f"{_some(self.problem.accounts.index)} and {_some(problem.accounts.index)}",
                     allowed="a plan of the same accounts, or mostly",
-                    remedy="give the plan that this one is made from, or leave --parent out",
+                    remedy="give the plan that this one is made from, or none",
                 )
             )
 
@@ -207,6 +207,10 @@ def _candidates(path: str, child: Path) -> Iterator[Path]:
     beside = child.absolute().parent if child.name in {"", ".", ".."} else child.parent
     yield beside / given
     yield beside / given.name
+    # A point of a rebalancing lies one folder further down than what was named beside it.
+    for further in list(beside.absolute().parents)[:3]:
+        yield further / given
+        yield further / given.name
     try:
         yield from sorted(entry for entry in beside.iterdir() if entry.is_dir())
     except OSError:

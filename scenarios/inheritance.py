@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def ancestors_first(name: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -21,14 +21,16 @@ def ancestors_first(name: str, parents: Mapping[str, Sequence[str]]) -> tuple[st
         Without loops; every parent is a key.
     """
     order: dict[str, None] = {}
-
-    def visit(scenario: str) -> None:
-        for parent in parents[scenario]:
-            if parent not in order:
-                visit(parent)
-        order.setdefault(scenario)
-
-    visit(name)
+    # A stack of its own: a chain of a thousand scenarios is odd, but no reason to fail.
+    path = [(name, iter(parents[name]))]
+    while path:
+        scenario, rest = path[-1]
+        parent = next((p for p in rest if p not in order), None)
+        if parent is None:
+            order.setdefault(scenario)
+            path.pop()
+        else:
+            path.append((parent, iter(parents[parent])))
     return tuple(order)
 
 
@@ -44,19 +46,19 @@ def loops(parents: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
     found: dict[tuple[str, ...], None] = {}
     finished: set[str] = set()
 
-    def visit(name: str, path: list[str]) -> None:
-        if name in path:
-            loop = path[path.index(name) :]
-            start = loop.index(min(loop, key=position.__getitem__))
-            found.setdefault((*loop[start:], *loop[:start]))
-            return
-        if name in finished:
-            return
-        for parent in parents[name]:
-            if parent in parents:
-                visit(parent, [*path, name])
-        finished.add(name)
-
-    for name in parents:
-        visit(name, [])
+    for first in parents:
+        path: dict[str, Iterator[str]] = {} if first in finished else {first: iter(parents[first])}
+        while path:
+            name = next(reversed(path))
+            parent = next((p for p in path[name] if p in parents and p not in finished), None)
+            if parent is None:
+                finished.add(name)
+                del path[name]
+            elif parent in path:
+                names = list(path)
+                loop = names[names.index(parent) :]
+                start = loop.index(min(loop, key=position.__getitem__))
+                found.setdefault((*loop[start:], *loop[:start]))
+            else:
+                path[parent] = iter(parents[parent])
     return list(found)

@@ -85,6 +85,12 @@ def write_moves(moves: pd.DataFrame, path: Path) -> None:
     moves.assign(**texts).to_csv(path, index=False, lineterminator="\n")
 
 
+def _owners(problem: PlanningProblem) -> NDArray[np.object_]:
+    """Return who has each account today, as the accounts name them, shape ``(n_accounts,)``; ``""`` for nobody."""
+    assert problem.config.disruption is not None
+    return problem.accounts[problem.config.disruption.current].astype(str).str.strip().to_numpy(object)
+
+
 def _table(change: AlignmentChange, rows: NDArray[np.intp], number: NDArray[np.intp], buys: list[str]) -> pd.DataFrame:
     problem, plan = change.problem, change.plan
     at, reps = change.accounts[rows], problem.reps.index.to_numpy(object)
@@ -97,7 +103,8 @@ def _table(change: AlignmentChange, rows: NDArray[np.intp], number: NDArray[np.i
         columns["name"] = problem.accounts["name"].to_numpy(object)[at]
     columns |= {
         "kind": np.where(owner >= 0, "move", "assign"),
-        "from": np.where(owner >= 0, reps[owner], ""),
+        # Whoever had it and left is still who hands it over.
+        "from": _owners(problem)[at],
         "to": reps[change.target[rows]],
     }
     measures = dict.fromkeys([*problem.measures, change.disruption])

@@ -72,7 +72,8 @@ def todays_plan(problem: PlanningProblem) -> tuple[PlanningProblem, Plan]:
         lower_bound=None,
         gap=None,
         priced_bound=None,
-        objective_terms={"travel": score.travel} if np.isfinite(score.travel) else {},
+        # A total over fewer accounts than a plan's would look like less travel.
+        objective_terms={"travel": score.travel} if np.isfinite(score.travel) and score.owned == len(owners) else {},
         measures={
             m: {"max_deviation": worst, "total": float(score.territories[m].sum())}
             for m, worst in score.max_deviation.items()

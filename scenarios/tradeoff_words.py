@@ -12,6 +12,8 @@ from territory_engine.grammar import counted, listed, not_above, not_below
 from territory_engine.wording import measure_label, number, objective_unit, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from territory_engine.rebalancing import Rebalancing
@@ -21,10 +23,10 @@ NAMED = 3
 """So many reps who left are named."""
 
 
-def chosen_point(table: pd.DataFrame) -> str:
-    """Return the point to show first: the knee, or the fewest moves where the curve has none."""
+def chosen_point(table: pd.DataFrame, asked: Sequence[float] = ()) -> str:
+    """Return the point to show first: the knee; without one the widest of the limits asked for, or the fewest moves."""
     knees = table.index[table["knee"]]
-    return str(knees[0] if len(knees) else table.index[0])
+    return str(knees[0] if len(knees) else table.index[-1 if len(asked) else 0])
 
 
 def fewest_sentence(rebalancing: Rebalancing) -> str:
@@ -67,6 +69,9 @@ def fewest_sentence(rebalancing: Rebalancing) -> str:
 def limit_sentence(rebalancing: Rebalancing) -> str:
     """Say that the fewest moves are beyond the configured limit; nothing where they are within it."""
     limit, fewest = rebalancing.exceeded_limit, rebalancing.fewest
+    if fewest is not None and limit is None and rebalancing.unkept:
+        told = listed([f"{100 * f:g} %" for f in rebalancing.unkept if f > 0])
+        return f"No plan found keeps a limit of {told}: the fewest moves stand in for it." if told else ""
     if limit is None or fewest is None:
         return ""
     within = f"the max_moved of {100 * limit:g} % in the configuration"
@@ -87,7 +92,7 @@ def _protects(rebalancing: Rebalancing) -> bool:
 
 def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:
     """Say what the chosen point moves and saves, beside the fewest moves and beside the most."""
-    name = chosen_point(table)
+    name = chosen_point(table, rebalancing.asked)
     here, first, last = (dict(table.loc[n]) for n in (name, table.index[0], table.index[-1]))
     fewest = rebalancing.fewest
     assert fewest is not None

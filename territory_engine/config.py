@@ -187,7 +187,8 @@ class Disruption(_Section):
     current: str
     measure: str = "count"
     max_moved: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    weight: NonNegative | None = None
+    # Beyond this a plan's travel would be lost in the rounding of its price.
+    weight: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
     protect: tuple[Protection, ...] = ()
     locked_until: str | None = None
     as_of: date | None = None

@@ -156,6 +156,8 @@ def _translate(item: Any, location: tuple[str | int, ...], model: type[BaseModel
         hint = f"write {value} without quotes"
     elif isinstance(value, str) and value.strip().endswith("%"):
         hint = "write a fraction: 10 % is 0.10"
+        if location and location[-1] == "factor":
+            hint = "write a factor: 10 % more is 1.10, 10 % less 0.90"
     return Finding(f"is not {expected}", value=shown, allowed=expected, remedy=hint)
 
 

@@ -77,9 +77,12 @@ def current_alignment(problem: PlanningProblem) -> CurrentAlignment | None:
     value = np.where(owner >= 0, problem.measure_values(rule.measure), 0.0)
     factor = np.ones(len(value))
     for protection in rule.protect:
-        factor += protection.weight * problem.accounts[protection.column].to_numpy(np.float64)
+        with np.errstate(over="ignore"):
+            factor += protection.weight * problem.accounts[protection.column].to_numpy(np.float64)
     limit = np.inf if rule.max_moved is None else rule.max_moved * float(value.sum())
-    return CurrentAlignment(rule.measure, owner, value, value * factor, limit, rule.weight or 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        amount = np.where(value > 0, value * factor, 0.0)
+    return CurrentAlignment(rule.measure, owner, value, amount, limit, rule.weight or 0.0)
 
 
 def disruption_record(problem: PlanningProblem, rep: NDArray[np.int64], price: float) -> dict[str, Any] | None:
@@ -137,14 +140,54 @@ def fraction_for(fraction: float, *, digits: int = 4) -> float:
     return min(1.0, rounded) if fraction <= 1 + 1e-9 else rounded
 
 
+SMALLEST_TOTAL, LARGEST_AMOUNT = 1e-3, 1e15
+"""What moves count must come to this for each rep: a limit is kept to a billionth, whatever it is of. And no account may
+count more than can be added up exactly."""
+
+
+def _check_amounts(problem: PlanningProblem, today: CurrentAlignment) -> None:
+    """Refuse what moves count where it is too small for a limit to be told from its rounding, or too large to add up.
+
+    Raises
+    ------
+    ConfigError
+    """
+    rule = problem.config.disruption
+    assert rule is not None
+    least = SMALLEST_TOTAL * len(problem.reps)
+    if 0 < today.total < least:
+        raise ConfigError(
+            Finding(
+                "is too small in all for moves to be counted in it: limits are kept to a billionth",
+                column="disruption.measure",
+                value=f"{rule.measure}: {today.total:.6g} in all",
+                allowed=f"at least {least:g} in all",
+                remedy="give it in a smaller unit, and weight accordingly",
+            )
+        )
+    largest = float(today.amount.max(initial=0.0))
+    if not largest <= LARGEST_AMOUNT:
+        raise ConfigError(
+            Finding(
+                "make an account count too much to be added up exactly",
+                column="disruption.protect",
+                value=f"{largest:g}",
+                allowed=f"at most {LARGEST_AMOUNT:g} for an account",
+                remedy="lower the weights in [[disruption.protect]], or lock the account instead",
+            )
+        )
+
+
 def check_budget(problem: PlanningProblem) -> None:
-    """Refuse a limit on moves that the locks alone exceed.
+    """Refuse a limit on moves that the locks alone exceed, and what moves count where that is out of all proportion.
 
     Raises
     ------
     ConfigError
     """
     today, locks = current_alignment(problem), problem.config.locks
+    if today is not None and today.matters:
+        _check_amounts(problem, today)
     if today is None or locks is None or not np.isfinite(today.limit):
         return
     lock = problem.reps.index.get_indexer(pd.Index(problem.accounts[locks.column].astype(str)))

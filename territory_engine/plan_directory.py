@@ -317,6 +317,13 @@ def read_record(folder: str | Path) -> dict[str, Any]:
     if not path.is_file():
         if not folder.exists():
             raise PlanDirectoryError(f"{folder}: there is no such directory. Remedy: check the path.")
+        inside = sorted(p.parent.name for p in folder.glob("*/plan.json"))
+        if inside:
+            # What `rebalance` and `scenarios run` write holds plans, but is none.
+            raise PlanDirectoryError(
+                f"{folder}: not a plan directory, but {len(inside)} lie in it. Remedy: name one, such as"
+                f" {folder / inside[len(inside) // 2]}"
+            )
         raise PlanDirectoryError(f"{folder}: not a plan directory, there is no plan.json in it. {_REMEDY}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

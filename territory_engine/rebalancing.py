@@ -80,12 +80,23 @@ class Rebalancing:
         Ascending in what may change hands: each the problem with its own ``max_moved`` and its plan.
     impossible : Plan or None
         The infeasible plan, with its conflict, where the rules contradict each other whatever moves.
+    asked : tuple of float
+        Limits that were asked for, fractions; empty where they were chosen.
     """
 
     problem: PlanningProblem
     fewest: FewestMoves | None
     points: tuple[tuple[PlanningProblem, Plan], ...]
     impossible: Plan | None = None
+    asked: tuple[float, ...] = ()
+
+    @property
+    def unkept(self) -> tuple[float, ...]:
+        """Limits that were asked for and that no plan found keeps, ascending: the fewest moves stand in for them."""
+        if not self.points or self.points[0][1].disruption is None:
+            return ()
+        told = self.points[0][1].disruption
+        return tuple(f for f in sorted(self.asked) if told["counted"] > with_slack(f * told["total"]))
 
     @property
     def exceeded_limit(self) -> float | None:
@@ -151,9 +162,8 @@ def rebalance(
         on_point=on_point,
         should_stop=should_stop,
     )
-    if needs_design(problem):
-        return _of_designs(problem, today, asked)
-    return _of_assignments(problem, today, asked)
+    found = _of_designs(problem, today, asked) if needs_design(problem) else _of_assignments(problem, today, asked)
+    return replace(found, asked=tuple(max_moved or ()))
 
 
 @dataclass(frozen=True, eq=False)

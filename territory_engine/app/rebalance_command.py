@@ -167,6 +167,11 @@ def _check_outside(out: Path, start: Path | None) -> None:
             f"{out}: lies in the plan directory {start}, which holds nothing but its plan."
             " Remedy: give another destination"
         )
+    if start is not None and out.exists() and start.resolve().is_relative_to(out.resolve()):
+        raise PlanDirectoryError(
+            f"{out}: holds {start}, the plan that is rebalanced, which --replace would delete. Remedy: give another --out,"
+            " so that the history stays"
+        )
 
 
 def _problem(

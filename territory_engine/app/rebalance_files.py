@@ -83,7 +83,7 @@ def write_rebalancing_directory(
             before = None if parent is None else (parent.problem, parent.plan)
             write_rebalancing(rebalancing, table, folder / "rebalance.html", before=before)
             table.to_csv(folder / "tradeoff.csv", lineterminator="\n")
-            record = _record(rebalancing, table, chosen_point(table), parent)
+            record = _record(rebalancing, table, chosen_point(table, rebalancing.asked), parent)
             text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             (folder / "rebalance.json").write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:

@@ -79,7 +79,7 @@ def _check_accounts(stored: StoredProblem, plan: StoredPlan, told: pd.DataFrame,
     want = pd.DataFrame(
         {
             "kind": np.where(owner[rows] >= 0, "move", "assign"),
-            "from": ids[owner[rows]],
+            "from": text(stored.accounts[stored.section("disruption")["current"]]).to_numpy(object)[rows],
             "to": ids[plan.rep[rows]],
         },
         index=told.index,

@@ -18,7 +18,7 @@ from solvers.infeasibility import Deadline, crossed_limits, is_certificate, over
 from solvers.limit_conflicts import LimitCheck, LimitConflict
 from solvers.whole import tightened
 from territory_engine.grammar import counted
-from territory_engine.infeasibility.conflict_wording import figures, names, origin
+from territory_engine.infeasibility.conflict_wording import exactly, figures, names, origin
 from territory_engine.infeasibility.explanation import Explanation
 from territory_engine.infeasibility.limit_sentences import explain_cut, limit_list, structure_sentences
 from territory_engine.infeasibility.permissions import Permissions
@@ -196,7 +196,7 @@ def _explain_crossed(permissions: Permissions, tight: AssignmentProblem, prices:
         rule = model.rules[k]
         who, at = names([planning.reps.index[t] for t in reps]), np.array(reps)
         each = "each " if len(reps) > 1 else ""
-        a, b = figures(low, high)
+        a, b = (exactly(v) for v in (low, high)) if low <= high else figures(low, high)
         subject = noun(rule.measure).removeprefix("of ")
         least, most = (_in_brackets(origin(planning, rule, side, at)) for side in ("lower", "upper"))
         if low <= high:
