@@ -69,9 +69,10 @@ def fewest_sentence(rebalancing: Rebalancing) -> str:
 def limit_sentence(rebalancing: Rebalancing) -> str:
     """Say that the fewest moves are beyond the configured limit; nothing where they are within it."""
     limit, fewest = rebalancing.exceeded_limit, rebalancing.fewest
-    if fewest is not None and limit is None and rebalancing.unkept:
-        told = listed([f"{100 * f:g} %" for f in rebalancing.unkept if f > 0])
-        return f"No plan found keeps a limit of {told}: the fewest moves stand in for it." if told else ""
+    # A limit of 0 asks for the fewest moves.
+    unkept = [f"{100 * f:g} %" for f in rebalancing.unkept if f > 0]
+    if fewest is not None and limit is None and unkept:
+        return f"No plan found keeps a limit of {listed(unkept)}: the fewest moves stand in for it."
     if limit is None or fewest is None:
         return ""
     within = f"the max_moved of {100 * limit:g} % in the configuration"

@@ -196,7 +196,10 @@ def _explain_crossed(permissions: Permissions, tight: AssignmentProblem, prices:
         rule = model.rules[k]
         who, at = names([planning.reps.index[t] for t in reps]), np.array(reps)
         each = "each " if len(reps) > 1 else ""
-        a, b = (exactly(v) for v in (low, high)) if low <= high else figures(low, high)
+        a, b = figures(low, high)
+        if low <= high and not ("." in a and "." in b):
+            # Rounded to whole numbers they would seem to be some.
+            a, b = exactly(low), exactly(high)
         subject = noun(rule.measure).removeprefix("of ")
         least, most = (_in_brackets(origin(planning, rule, side, at)) for side in ("lower", "upper"))
         if low <= high:

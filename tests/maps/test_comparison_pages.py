@@ -18,13 +18,10 @@ from maps.comparison_page import comparison_page
 from scenarios.comparison import ScenarioResult, differences_from_base
 from scenarios.outlook_comparison import compare_outlooks
 from territory_engine.wording import number
-from tests.maps.test_pages_in_a_browser import CHROMIUM, open_page
 
 EVIL = "<img src=x onerror=\"document.title='owned'\">{{ 7 * 7 }}"
 REPS = {"R1": (-93.0, 41.0), "R2": (-91.0, 42.0), "R3": (-95.0, 42.5)}
-without_a_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)"
-)
+Opened = Callable[[Path], tuple[str, list[str]]]
 
 
 @pytest.fixture
@@ -181,11 +178,12 @@ addEventListener("load", () => setTimeout(() => {
 
 
 @pytest.mark.browser
-@without_a_browser
-def test_scenarios_are_switched_without_a_network(results: list[ScenarioResult], tmp_path: Path) -> None:
+def test_scenarios_are_switched_without_a_network(
+    results: list[ScenarioResult], opened: Opened, tmp_path: Path
+) -> None:
     path = tmp_path / "comparison_map.html"
     path.write_text(map_of(results).replace("</html>", EXERCISE + "</html>"), encoding="utf-8")
-    dom, complaints = open_page(path, tmp_path)
+    dom, complaints = opened(path)
     assert complaints == []
     found = re.search(r'<pre id="exercise">(.*?)</pre>', dom, re.DOTALL)
     assert found
@@ -208,10 +206,14 @@ def test_scenarios_are_switched_without_a_network(results: list[ScenarioResult],
 
 
 @pytest.mark.browser
-@without_a_browser
 @pytest.mark.parametrize("kind", ["page", "planar map"])
 def test_every_kind_of_page_opens_without_a_complaint(
-    kind: str, results: list[ScenarioResult], build_problem: Callable[..., Any], build_plan: Any, tmp_path: Path
+    kind: str,
+    results: list[ScenarioResult],
+    build_problem: Callable[..., Any],
+    build_plan: Any,
+    opened: Opened,
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "page.html"
     if kind == "page":
@@ -220,6 +222,6 @@ def test_every_kind_of_page_opens_without_a_complaint(
         problem = build_problem([0.0, 1e5, 2e5], [0.0, 1e5, 0.0], {"R1": (0, 0), "R2": (1e5, 1e5)}, planar=True)
         plans = [ScenarioResult(name, "", (), problem, build_plan(problem)) for name in ("base", "other")]
         path.write_text(map_of(plans), encoding="utf-8")
-    dom, complaints = open_page(path, tmp_path)
+    dom, complaints = opened(path)
     assert complaints == []
     assert 'data-ready="true"' in dom or kind == "page"

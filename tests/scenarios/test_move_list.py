@@ -76,7 +76,8 @@ def test_the_list_has_every_account_whose_rep_changes_once_and_steps_move_togeth
         owner = problem.accounts["owner"][row.account_id]
         assert row.to == plan.assignments["rep_id"][row.account_id]
         assert (row.kind, row[5 if "name" in moves else 4]) == (
-            ("move", owner) if owner in problem.reps.index else ("assign", "")
+            "move" if owner in problem.reps.index else "assign",
+            owner,
         )
     for column in ("parent",) if problem.config.groups else ():
         named = moves.assign(group=problem.accounts[column].reindex(moves["account_id"]).to_numpy())
@@ -202,7 +203,7 @@ def test_what_mends_most_comes_first_then_what_saves_most() -> None:
 def test_an_account_that_nobody_has_is_assigned_not_moved() -> None:
     moves = listed({"a": "", "b": "left", "c": "R2"}, {"a": "R1", "b": "R1", "c": "R1"}).set_index("account_id")
     assert moves["kind"].to_dict() == {"a": "assign", "b": "assign", "c": "move"}
-    assert moves["from"].to_dict() == {"a": "", "b": "", "c": "R2"}
+    assert moves["from"].to_dict() == {"a": "", "b": "left", "c": "R2"}
     assert np.isnan(moves["travel_before"]["a"])
     assert moves["buys"]["a"] == "gives the account a rep"
 
