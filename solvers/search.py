@@ -44,6 +44,7 @@ PARALLEL = 4
 FIRST_PAIRS = 250
 MOST_PAIRS = 3_000
 CORE_PAIRS = 6_000
+SMALL_CORE_PAIRS = 3_000
 """The core is tried once it has no more open pairs than this."""
 
 GLANCES = ((120, 0.25), (250, 0.25), (400, 0.5))
@@ -555,6 +556,9 @@ class Search:
             return None
         if self.candidates.n_pairs < self._all_pairs() and not (self.feasible and self._covers(reach)):
             return None
+        if open_pair.sum() - self.problem.n_units <= SMALL_CORE_PAIRS:
+            # Likely to close: a first try cut short would be made again, and longer.
+            self.core_effort = max(self.core_effort, 4.0)
         everything = np.arange(self.problem.n_territories, dtype=np.int32)
         return open_neighbourhood(
             self.candidates,
