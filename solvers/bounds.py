@@ -141,6 +141,20 @@ def centred(problem: AssignmentProblem, prices: Prices) -> Prices:
     return centre if priced_bound(problem, centre) >= least else prices
 
 
+def reduced_block(
+    problem: AssignmentProblem, prices: Prices, block: NDArray[np.float64], first: int
+) -> NDArray[np.float64]:
+    """Return the reduced costs of the units from ``first`` on whose costs are ``block``, in its shape."""
+    last = first + len(block)
+    if problem.pair_loads is None:
+        reduced = block + problem.loads[:, first:last].T @ prices.net
+    else:
+        reduced = block + np.einsum("kt,kit->it", prices.net, problem.pair_loads[:, first:last])
+    if problem.limit is not None and prices.moved > 0:
+        reduced = problem.limit.add_to(reduced, first, prices.moved)
+    return np.asarray(reduced)
+
+
 def cheapest(
     problem: AssignmentProblem, prices: Prices, per_unit: int = 1, *, costless: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

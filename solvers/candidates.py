@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from solvers.bounds import reduced_block
 from solvers.chunks import over_chunks
 
 if TYPE_CHECKING:
@@ -152,14 +153,8 @@ def filling_pairs(
     """
     units: list[NDArray[np.int64]] = []
     territories: list[NDArray[np.int32]] = []
-    net = prices.net
     for first, last, block in problem.blocks():
-        if problem.pair_loads is None:
-            reduced = block + problem.loads[:, first:last].T @ net
-        else:
-            reduced = block + np.einsum("kt,kit->it", net, problem.pair_loads[:, first:last])
-        if problem.limit is not None and prices.moved > 0:
-            reduced = problem.limit.add_to(reduced, first, prices.moved)
+        reduced = reduced_block(problem, prices, block, first)
         reduced -= reduced.min(axis=1, keepdims=True)
         by_territory = np.ascontiguousarray(reduced.T)
         size = min(last - first, max(1, -(-per_territory * (last - first) // problem.n_units)))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from solvers.bounds import priced_bound, whole_target_gain
+from solvers.bounds import priced_bound, reduced_block, whole_target_gain
 from solvers.chunks import threads
 from solvers.deviation import Targets
 from solvers.linear import limit_scale, moved_scale
@@ -593,15 +593,9 @@ class Search:
         Candidates are not always a unit's cheapest pairs: whoever has it today, and what fills a territory, are among
         them however dear.
         """
-        net, limit = self.prices.net, self.problem.limit
         near = np.add.reduceat(self.regret <= reach, self.candidates.start[:-1])
         for first, last, block in self.problem.blocks():
-            if self.problem.pair_loads is None:
-                reduced = block + self.problem.loads[:, first:last].T @ net
-            else:
-                reduced = block + np.einsum("kt,kit->it", net, self.problem.pair_loads[:, first:last])
-            if limit is not None and self.prices.moved > 0:
-                reduced = limit.add_to(reduced, first, self.prices.moved)
+            reduced = reduced_block(self.problem, self.prices, block, first)
             # Rounding may not hide a pair: what is a little further away counts as near.
             most = self.least[first:last] + reach
             within = reduced <= (most + 1e-9 * np.maximum(1.0, np.abs(most)))[:, None]

@@ -5,7 +5,8 @@ point is the best within its limit. Going from few moves to many, the assignment
 next and its prices are nearly those of the next, so that each begins where the last one ended; and what was found for one
 is offered to all whose limit it keeps.
 
-Source: the ε-constraint method (Haimes, Lasdon & Wismer 1971) with lexicographic ends (Mavrotas 2009).
+Source: the ε-constraint method (Haimes, Lasdon & Wismer 1971). Of answers that cost the same, the one with fewer moves is
+looked for unit by unit only (:func:`sent_home`), not by a second solve as lexicographic methods do (Mavrotas 2009).
 """
 
 from __future__ import annotations

@@ -82,41 +82,6 @@ def solve_districts(
     return plan_of(planning, model, result)
 
 
-def count_moves(
-    planning: PlanningProblem,
-    *,
-    time_limit_s: float | None = None,
-    start: NDArray[np.int64] | None = None,
-    on_progress: ProgressListener | None = None,
-    should_stop: StopRequest | None = None,
-) -> Districts:
-    """Return the design of fewest moves within the other rules, in units of what moves count.
-
-    Parameters
-    ----------
-    planning : PlanningProblem
-        With a limit or a price on moves; the limit is not asked for.
-    time_limit_s : float or None
-        None: as configured.
-    start, on_progress, should_stop
-        As for :func:`solve_districts`.
-
-    Returns
-    -------
-    Districts
-        By unit: ``assignment[build_district_model(planning).unit_of]`` is the territory of every account.
-    """
-    model, options = build_district_model(planning), planning.config.solve
-    return fewest_moves(
-        model.problem,
-        time_limit_s=options.time_limit_s if time_limit_s is None else time_limit_s,
-        seed=options.seed,
-        start=None if start is None else model.of_units(start),
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
-
-
 def _over_budget(
     planning: PlanningProblem, model: DistrictModel, result: Districts, should_stop: StopRequest | None
 ) -> Plan:
