@@ -16,7 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from territory_engine.app.cli import app
+from territory_engine.app.rebalance_command import _check_outside
 from territory_engine.auditing.audit import audit
+from territory_engine.errors import PlanDirectoryError
+from territory_engine.plan_directory import read_record
 
 ROUNDS = ("time_limit_s = 5", "time_limit_s = 5\nrounds = 2")
 
@@ -370,3 +373,18 @@ def test_ctrl_c_writes_the_points_so_far(
     assert f"open {out}" in said
     for name in names:
         assert audit(out / name).passed
+
+
+def test_the_plan_that_is_rebalanced_is_not_deleted_with_the_directory_it_lies_in(tmp_path: Path) -> None:
+    start = tmp_path / "june" / "point-01"
+    start.mkdir(parents=True)
+    with pytest.raises(PlanDirectoryError, match="would delete"):
+        _check_outside(tmp_path / "june", start)
+    _check_outside(tmp_path / "july", start)
+
+
+def test_a_directory_of_plans_names_one_of_them(tmp_path: Path) -> None:
+    (tmp_path / "june" / "point-01").mkdir(parents=True)
+    (tmp_path / "june" / "point-01" / "plan.json").write_text("{}")
+    with pytest.raises(PlanDirectoryError, match=r"Remedy: name one, such as .*point-01"):
+        read_record(tmp_path / "june")

@@ -62,3 +62,11 @@ def test_a_line_back_to_a_descendant_is_a_loop_that_holds_both(parents, data):
 )
 def test_loops_are_found_once_from_the_scenario_that_comes_first(parents, expected):
     assert loops(parents) == expected
+
+
+def test_a_long_chain_is_odd_but_no_reason_to_fail():
+    parents = {"s0": ()} | {f"s{i}": (f"s{i - 1}",) for i in range(1, 3000)}
+    assert ancestors_first("s2999", parents)[:2] == ("s0", "s1")
+    assert len(ancestors_first("s2999", parents)) == 3000
+    assert loops(parents) == []
+    assert loops({**parents, "s0": ("s2999",)}) != []

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.tradeoff import trade_off_table
+from scenarios.tradeoff_words import chosen_point, limit_sentence
 from solvers.problem import AssignmentProblem
 from solvers.result import SolveResult
 from solvers.tradeoff import TradeOff
@@ -456,3 +458,32 @@ def test_the_proof_of_the_fewest_moves_has_the_names_of_measures() -> None:
     found = rebalance(problem_of(*drawn()), n_points=2)
     assert found.fewest is not None
     assert found.fewest.proof["whole_measures"] == ["visits"]
+
+
+def test_limits_that_no_plan_keeps_are_told_and_the_widest_asked_for_is_shown() -> None:
+    accounts, reps, config = drawn(30, owner="R1", tolerance=0.1)
+    problem = problem_of(accounts, reps, config)
+    found = rebalance(problem, max_moved=[0.01])
+    assert found.fewest is not None
+    assert found.fewest.proved > 0.01 * found.fewest.total
+    assert found.unkept == (0.01,)
+    assert limit_sentence(found) == "No plan found keeps a limit of 1 %: the fewest moves stand in for it."
+    wide = rebalance(problem, max_moved=[0.9])
+    assert wide.unkept == ()
+    assert limit_sentence(wide) == ""
+    table = trade_off_table(wide)
+    assert chosen_point(table, wide.asked) == table.index[-1]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "rule", "what"),
+    [
+        (1e-12, {"max_moved": 0.5}, "too small in all"),
+        (1.0, {"max_moved": 0.5, "protect": [{"column": "amount", "weight": 1e200}]}, "too much to be added up"),
+    ],
+    ids=["too small to tell a limit from its rounding", "protected beyond what can be added up"],
+)
+def test_what_moves_count_must_be_in_proportion(amounts: float, rule: dict[str, Any], what: str) -> None:
+    accounts, reps, config = drawn(20, amount=amounts)
+    with pytest.raises(ConfigError, match=what):
+        problem_of(accounts, reps, config, disruption={"measure": "amount", **rule})
