@@ -1,0 +1,1 @@
+"""Whole leads split fairly among reps: exact, with prices that prove it. Start at ``split.py``."""
