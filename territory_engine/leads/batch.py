@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     from territory_engine.errors import Finding
@@ -175,7 +175,7 @@ def plain_record(row: Any) -> dict[str, Any]:
     """Return a lead's fields as JSON can hold them: numbers, text and ISO 8601 moments; blanks left out."""
     record: dict[str, Any] = {}
     for key, value in row.items():
-        if value is None or value == "" or (isinstance(value, float) and np.isnan(value)) or value != value:
+        if value is None or value == "" or pd.isna(value):
             continue
         if hasattr(value, "isoformat"):
             record[key] = value.isoformat()
