@@ -102,7 +102,7 @@ def findings_of(
     return sorted(found.values(), key=lambda f: f.row or 0)
 
 
-_UNION_BRANCHES = ("str", "constrained-float", "float")
+_UNION_BRANCHES = ("str", "constrained-str", "constrained-float", "float", "constrained-int", "int")
 
 
 def _translate(item: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> Finding:
@@ -138,6 +138,8 @@ def _translate(item: Any, location: tuple[str | int, ...], model: type[BaseModel
             return Finding("is too large", value=shown, allowed=f"at most {context['le']:g}", remedy=fraction)
         case "less_than":
             return Finding("is too large", value=shown, allowed=f"less than {context['lt']:g}")
+        case "string_pattern_mismatch" if context["pattern"] == r"\S":
+            return Finding("is blank", value=shown, allowed="text in quotes", remedy="fill it in, or remove the key")
         case "value_error":
             return Finding(str(context["error"]), value=shown)
         case "tuple_type":
