@@ -78,8 +78,10 @@ class RoutedBatch:
 
     @property
     def answers(self) -> pd.DataFrame:
-        """One row per lead in input order, with :data:`ANSWER_COLUMNS`."""
-        return self.decisions[list(ANSWER_COLUMNS)]
+        """One row per lead in input order, with :data:`ANSWER_COLUMNS`; values to the hundredth, km to the tenth."""
+        return self.decisions[list(ANSWER_COLUMNS)].round(
+            {"fair_share_before": 6, "fair_share_after": 6, "expected_value": 2, "travel_km": 1}
+        )
 
     def summary(self) -> str:
         """Return what somebody who sent the batch wants to know first, in some twenty lines."""
@@ -92,7 +94,7 @@ class RoutedBatch:
             chosen = self.decisions[self.decisions["status"] == status]
             if len(chosen):
                 codes = chosen["reason_code"].value_counts(sort=True)
-                told = ", ".join(f"{number:,} {code.replace('_', ' ')}" for code, number in codes.items())
+                told = ", ".join(f"{number:,} {str(code).replace('_', ' ')}" for code, number in codes.items())
                 first = chosen.iloc[0]
                 lines += ["", f"{status.capitalize()}: {told}. The first, {first['lead_id']}: {first['reason']}"]
         return "\n".join(lines)
@@ -104,7 +106,9 @@ class RoutedBatch:
             return "Nothing was split."
         proved = set(parts[-1]["proved"])
         over = " over the pairs that were kept" if self.proof.get("truncated") else ""
-        least = "in squares of leads per weight" if self.proof.get("objective") == "squares" else "by the fullest rep first"
+        least = (
+            "in squares of leads per weight" if self.proof.get("objective") == "squares" else "by the fullest rep first"
+        )
         if {"assigned", "rank", "fairness"} <= proved:
             text = f"Proved{over}: no split assigns more leads, follows the matches better, or is more even ({least})"
         else:

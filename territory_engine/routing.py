@@ -23,8 +23,9 @@ from territory_engine.errors import Finding, InputError, PlanDirectoryError
 from territory_engine.leads.capacity import remaining_capacity
 from territory_engine.leads.choices import Suitability
 from territory_engine.leads.decisions import Routing, decisions_of
+from territory_engine.leads.known_accounts import AccountIndex
 from territory_engine.leads.levels import opening_levels
-from territory_engine.leads.matching import AccountIndex, match
+from territory_engine.leads.matching import match
 from territory_engine.leads.policy import Policy, load_policy
 from territory_engine.leads.reading import leads_of_frame, leads_of_records, read_leads
 from territory_engine.leads.roster import RosterSource

@@ -51,7 +51,9 @@ def route(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", metavar="MOMENT", help="Route for this moment (ISO 8601), not for now.", show_default=False),
+        typer.Option(
+            "--as-of", metavar="MOMENT", help="Route for this moment (ISO 8601), not for now.", show_default=False
+        ),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that holds other answers.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no summary.")] = False,

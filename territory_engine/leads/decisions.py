@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from territory_engine.leads.availability import iso_moment
 from territory_engine.leads.capacity import capacity_refusal, room_from
 from territory_engine.leads.queueing import obstacle_words, obstacles
 from territory_engine.leads.refusals import refusal_of
-from territory_engine.leads.splitting import POOL
 from territory_engine.ledger.records import DECISION_COLUMNS
 
 if TYPE_CHECKING:
@@ -106,10 +105,15 @@ def lead_records(frame: pd.DataFrame) -> list[str]:
     kept = [c for c in frame.columns if not _is_empty(frame[c])]
     if not len(frame):
         return []
-    return frame[kept].to_json(orient="records", lines=True, date_format="iso", double_precision=15).rstrip("\n").split("\n")
+    return (
+        frame[kept]
+        .to_json(orient="records", lines=True, date_format="iso", double_precision=15)
+        .rstrip("\n")
+        .split("\n")
+    )
 
 
-def _is_empty(column: pd.Series) -> bool:  # type: ignore[type-arg]  # a Series of any kind
+def _is_empty(column: pd.Series[Any]) -> bool:
     return bool((column.isna() | (column.astype(str) == "")).all())
 
 
@@ -165,7 +169,9 @@ def _assigned_reasons(
         elif turn[lead] == 1:
             reason[lead] = f"{pool}, and it is {rep}'s turn: with any other the shares would be less even."
         elif fair.then == "even_value":
-            reason[lead] = f"{pool}, for {turn[lead]:,} of them the counts are equally even, and with {rep} so are the values."
+            reason[lead] = (
+                f"{pool}, for {turn[lead]:,} of them the counts are equally even, and with {rep} so are the values."
+            )
         else:
             reason[lead] = (
                 f"{pool}, for {turn[lead]:,} of them the shares are equally even, and no other split as even is worth more"
@@ -250,7 +256,9 @@ def _queued_reasons(
         if suitability.waits[lead]:
             whose = "its account" if suitability.owner[lead] >= 0 else "its territory"
             code[lead] = "match"
-            reason[lead] = f"It waits for {roster.frame.index[first]}, who has {whose} and {_cannot(routing, int(lead), first)}."
+            reason[lead] = (
+                f"It waits for {roster.frame.index[first]}, who has {whose} and {_cannot(routing, int(lead), first)}."
+            )
         elif sizes[lead]:
             code[lead] = "full"
             number = int(sizes[lead])

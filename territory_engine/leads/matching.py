@@ -214,7 +214,7 @@ def _found(leads: _Leads, index: AccountIndex, i: int, kind: str, account: int, 
 
 def _how_far(leads: _Leads, index: AccountIndex, i: int) -> str:
     """Return how far a lead is from its account, where that is far enough to make a reader wonder."""
-    km = float(km_of_chord(np.linalg.norm(index.xyz[leads.account[i]] - leads.xyz[i], keepdims=True))[0])
+    km = float(km_of_chord(np.atleast_1d(np.linalg.norm(index.xyz[leads.account[i]] - leads.xyz[i])))[0])
     return f", {km:,.0f} km away" if km >= FAR_KM else ""
 
 
