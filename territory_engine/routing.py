@@ -250,7 +250,7 @@ class Router:
             **number,
             proof=proof,
             roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split)),
-            choices=to_parquet(choices_table(choices)),
+            choices=to_parquet(choices_table(choices, split)),
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)
@@ -347,6 +347,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "level_unit": LEVEL_UNIT,
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
+        "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "truncated": routing.choices.truncated,
         "notices": list(notices),
     }
