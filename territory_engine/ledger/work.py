@@ -13,7 +13,7 @@ from territory_engine.errors import LedgerError
 from territory_engine.ledger import queries
 from territory_engine.ledger.records import COUNTER_COLUMNS, DECISION_COLUMNS
 from territory_engine.ledger.rows import counter_rows, decision_columns, insert_many, json_text, moment_value
-from territory_engine.ledger.schema import HELD, batches, decisions, head, leads, reps
+from territory_engine.ledger.schema import HELD, batches, decisions, head, in_utc, leads, reps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,7 @@ class BatchWork:
     def _check(self, batch: BatchRecord, columns: dict[str, list[Any]]) -> None:
         if (batch.batch_id, batch.content_sha256) != (self.batch_id, self.content_sha256):
             raise ValueError(f"the lock was taken for the batch {self.batch_id!r}, not for {batch.batch_id!r}")
+        in_utc(batch.routed_at)
         counted = [columns["status"].count(status) for status in ("assigned", "queued", "rejected")]
         if [batch.assigned, batch.queued, batch.rejected] != counted or batch.leads != sum(counted):
             raise ValueError(

@@ -19,14 +19,16 @@ MOMENT = datetime(2026, 11, 29, 7, 35, 0, 123456, tzinfo=UTC)
 STEP = 1_000_000
 
 
-def decision_table(lead_ids: Sequence[str], rep_ids: Sequence[str], status: Sequence[str] | None = None) -> pd.DataFrame:
+def decision_table(
+    lead_ids: Sequence[str], rep_ids: Sequence[str], status: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Return decisions; a lead without a rep is queued unless its status says more."""
     states = list(status) if status else ["assigned" if rep_id else "queued" for rep_id in rep_ids]
     assigned = [state == "assigned" for state in states]
     nothing = float("nan")
     table = {
         "position": range(len(states)),
-        "lead_id": list(lead_ids),
+        "lead_id": pd.Series(list(lead_ids), dtype="object"),
         "status": states,
         "rep_id": list(rep_ids),
         "territory_id": ["T1" if yes else "" for yes in assigned],

@@ -15,8 +15,8 @@ import time
 import traceback
 from collections.abc import Callable
 
-from tests.territory_engine.ledger.made_batches import faults, route
 from territory_engine.ledger import Ledger
+from tests.territory_engine.ledger.made_batches import faults, route
 
 WHILE_OPENING = 5  # so many writers are killed while they open the ledger, which is not there at first
 REPS = [f"R{number}" for number in range(7)]
