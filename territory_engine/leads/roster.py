@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 WEIGHT_COLUMN, AVAILABILITY_COLUMN = "weight", "availability"
+REP_COLUMNS = (
+    "rep_id", "name", "latitude", "longitude", "postal_code",
+    "time_zone", "working_days", "working_hours", "leave", "started_on", "left_on",
+    AVAILABILITY_COLUMN, WEIGHT_COLUMN,
+)  # fmt: skip
+"""Columns that have a meaning whatever the policy says; those that it names come beside them."""
+
 _WEIGHT_DIGITS = 6
 
 
