@@ -126,12 +126,22 @@ def test_the_command_line_imports_nothing_heavy_until_a_command_runs() -> None:
 # --- what may be skipped ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("promised", "outcome"), [("chromium", "1 failed"), ("", "1 skipped")])
-def test_a_skip_for_want_of_a_promised_component_is_a_failure(tmp_path: Path, promised: str, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("marker", "promised", "outcome"),
+    [
+        ("browser", "chromium", "1 failed"),
+        ("browser", "", "1 skipped"),
+        ("browser", "postgresql", "1 skipped"),
+        ("postgresql", "chromium,postgresql", "1 failed"),
+    ],
+)
+def test_a_skip_for_want_of_a_promised_component_is_a_failure(
+    tmp_path: Path, marker: str, promised: str, outcome: str
+) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser: needs a browser\n")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers = {marker}: needs it\n")
     (tmp_path / "test_page.py").write_text(
-        "import pytest\n@pytest.mark.browser\ndef test_page():\n    pytest.skip('no Chromium on the PATH')\n"
+        f"import pytest\n@pytest.mark.{marker}\ndef test_page():\n    pytest.skip('it is not there')\n"
     )
     environment = {**os.environ, "TERRITORY_ENGINE_REQUIRE": promised}
     command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", str(tmp_path)]

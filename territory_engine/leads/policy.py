@@ -139,11 +139,14 @@ class Fit(_Section):
 class Policy(_Section):
     """A whole routing policy. ``reps`` is a file of the reps as they are now, which replaces and extends the plan's columns.
 
+    ``columns`` gives leads' columns their names here: canonical name = the file's own.
+
     ``eligibility`` not given: the plan's own rule, and segment, language, product and skills where leads and reps have
     such columns (``segments``, ``languages``, ``products``, ``skills``).
     """
 
     reps: Name | None = None
+    columns: dict[str, Name] = {}
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     matching: Matching = Matching()
     eligibility: tuple[ListRule, ...] | None = None

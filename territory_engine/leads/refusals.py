@@ -37,21 +37,30 @@ def refusals(suitability: Suitability, lead: int) -> dict[str, Refusal]:
     dict of str to Refusal
         By rep ID, in the roster's order.
     """
-    if suitability.barred[lead]:
-        return {}
     n_reps = suitability.n_reps
     km = suitability.kilometres(np.full(n_reps, lead), np.arange(n_reps))
     found: dict[str, Refusal] = {}
     for row, rep in enumerate(suitability.roster.frame.index):
-        refusal = (
-            _by_demand(suitability, lead, row)
-            or _by_travel(suitability, lead, row, float(km[row]))
-            or _by_absence(suitability, row)
-            or _by_line(suitability, lead, row)
-        )
+        refusal = _refusal(suitability, lead, row, float(km[row]))
         if refusal is not None:
             found[str(rep)] = refusal
     return found
+
+
+def refusal_of(suitability: Suitability, lead: int, rep: int) -> Refusal | None:
+    """Return why a rep (row of the roster) cannot take a lead, as :func:`refusals` does; None if the rep can."""
+    return _refusal(suitability, lead, rep, float(suitability.kilometres(np.array([lead]), np.array([rep]))[0]))
+
+
+def _refusal(suitability: Suitability, lead: int, row: int, km: float) -> Refusal | None:
+    if suitability.barred[lead]:
+        return None
+    return (
+        _by_demand(suitability, lead, row)
+        or _by_travel(suitability, lead, row, km)
+        or _by_absence(suitability, row)
+        or _by_line(suitability, lead, row)
+    )
 
 
 def _by_demand(suitability: Suitability, lead: int, row: int) -> Refusal | None:
