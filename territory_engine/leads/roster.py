@@ -139,7 +139,7 @@ class RosterSource:
         findings += sheets.findings()
         findings += check_rules(policy, frame)
         if findings:
-            raise error_of(findings)
+            raise error_of(dict.fromkeys(findings))  # a column that two limits name is read twice
         keys = [zone.key for zone in zones]
         unique = list(dict.fromkeys(keys))
         by_key = {zone.key: zone for zone in zones}

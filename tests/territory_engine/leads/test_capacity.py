@@ -79,6 +79,18 @@ def test_a_full_rep_is_told_with_the_moment_of_more() -> None:
     )
 
 
+def test_a_day_ends_at_the_reps_midnight_on_the_days_of_23_and_25_hours_too() -> None:
+    for day, until in (
+        ("2026-03-28", "2026-03-28T23:00:00Z"),
+        ("2026-03-29", "2026-03-29T22:00:00Z"),
+        ("2026-10-25", "2026-10-25T23:00:00Z"),
+    ):
+        reps = roster_of([{"per_day": 1, "time_zone": "Europe/Berlin", "local_day": day}])
+        refusal = capacity_refusal(reps, counters(R0={"day": day, "day_leads": 1}), 0)
+        assert refusal is not None
+        assert refusal.until == until
+
+
 def test_room_comes_with_the_day_or_the_week_and_from_open_leads_nobody_knows_when() -> None:
     limits = {"open_leads": 9, "per_day": 3, "per_week": 8, "local_day": "2026-11-25"}
     reps = roster_of([limits, limits, limits, limits, {**limits, "per_day": 0}])

@@ -159,6 +159,11 @@ def test_every_bad_cell_is_told_with_its_row_and_column(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_that_two_limits_name_is_found_wrong_once(tmp_path: Path) -> None:
+    policy = {"limits": {"open_leads": "cap", "per_week": "cap"}}
+    assert findings(tmp_path, "rep_id,cap\nR1,many\n", policy) == [("now.csv", 2, "cap", "many")]
+
+
 def test_a_cell_of_the_plans_own_table_is_told_as_such() -> None:
     reps = pd.DataFrame({"rep_id": ["R1", "R2"], "latitude": 41.0, "longitude": -93.0, "time_zone": ["Mars", "UTC"]})
     with pytest.raises(InputError) as caught:
