@@ -6,6 +6,9 @@
     ├── InputError              bad data or configuration (exit code 2)
     │   └── ConfigError         the configuration file itself
     ├── PlanDirectoryError      a plan directory that cannot be read or written (exit code 2)
+    ├── LedgerError             a ledger that cannot be opened, read or written (exit code 2)
+    │   ├── BatchConflictError      the batch's ID stands in the ledger with other content
+    │   └── LedgerUnavailableError  cannot be reached now, or is locked: trying again may help
     ├── SchedulerError          a Dask cluster that is not there, or cannot run scenarios (exit code 2)
     └── NoPlanError             no plan found inside the time limit, nothing proved (exit code 4)
 
@@ -87,6 +90,29 @@ class ConfigError(InputError):
 
 class PlanDirectoryError(TerritoryError):
     """A plan directory cannot be read or written: it exists already, is incomplete, or was edited by hand."""
+
+
+class LedgerError(TerritoryError):
+    """A ledger cannot be opened, read or written, or refuses what would make it wrong."""
+
+
+class BatchConflictError(LedgerError):
+    """A batch with this ID was recorded before, with other content."""
+
+
+class LedgerUnavailableError(LedgerError):
+    """The ledger cannot be reached now, or stayed locked too long; nothing was recorded, and trying again may help.
+
+    Attributes
+    ----------
+    transient : bool
+        Whether trying again at once is worthwhile: a deadlock, a connection that broke. False where waiting has already
+        taken as long as it was allowed to.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        self.transient = transient
+        super().__init__(message)
 
 
 class SchedulerError(TerritoryError):
