@@ -23,6 +23,7 @@ from territory_engine.errors import Finding, InputError, PlanDirectoryError
 from territory_engine.leads.capacity import remaining_capacity
 from territory_engine.leads.choices import Suitability
 from territory_engine.leads.decisions import Routing, decisions_of
+from territory_engine.leads.eligibility import rules_of
 from territory_engine.leads.known_accounts import AccountIndex
 from territory_engine.leads.levels import opening_levels
 from territory_engine.leads.matching import match
@@ -200,6 +201,14 @@ class Router:
         else:
             batch = leads_of_records(leads, columns=columns, now=now)
         return batch, batch.sha256
+
+    @property
+    def lead_columns(self) -> tuple[str, ...]:
+        """Columns of leads that the rules look at, of the policy or the plan."""
+        rules = rules_of(self.policy, self._config, self._source.frame)
+        named = [column for column, _ in rules] + [fit.column for fit in self.policy.fit]
+        unit = self._config.contiguity.unit_id if self._config.contiguity is not None else None
+        return tuple(dict.fromkeys([*named, *([unit] if unit else [])]))
 
     def reps(self, *, at: datetime | None = None) -> list[dict[str, Any]]:
         """Return where every rep stands, as a batch now (or `at`) would find them: see :func:`standings`."""
