@@ -85,4 +85,4 @@ def obstacle_words(counts: NDArray[np.int64], names: tuple[str, ...]) -> str:
         if number:
             one, several = told.get(name, (f"does not cover its {name}", f"do not cover its {name}"))
             clauses.append(counted(number, one, several))
-    return listed(clauses)
+    return listed(clauses) if clauses else ""

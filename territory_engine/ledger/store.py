@@ -156,7 +156,7 @@ class Ledger:
     def lead_states(self, lead_ids: Iterable[str]) -> dict[str, LeadState]:
         """Return where leads stand; leads that the ledger does not know are left out. Takes no lock."""
         with self._database.reading() as connection:
-            return {row.lead_id: queries.lead_state(row) for row in queries.lead_rows(connection, lead_ids)}
+            return queries.lead_states(connection, queries.lead_rows(connection, lead_ids))
 
     def queued(self) -> pd.DataFrame:
         """Return the leads that wait now, who has waited longest first.
