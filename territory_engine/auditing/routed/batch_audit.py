@@ -16,7 +16,7 @@ from territory_engine.auditing.routed.bookkeeping import (
     check_told_values,
 )
 from territory_engine.auditing.routed.eligibility import check_pairs, check_ranks, check_rules, check_values
-from territory_engine.auditing.routed.ledger_reading import LedgerReader, opened
+from territory_engine.auditing.routed.ledger_reading import LedgerReader, listed_rows, opened
 from territory_engine.auditing.routed.lines import check_matches, lines_of
 from territory_engine.auditing.routed.reasons import check_reasons
 from territory_engine.auditing.routed.replay import check_ledger
@@ -62,8 +62,10 @@ class LedgerAudit:
         if len(self.batches) == 1:
             return "\n".join(report.summary() for report in self.reports)
         lines = [self.ledger.summary()]
-        for report in self.batches:
-            lines.append(report.summary() if not report.passed else f"{report.checks[-1].message} ({report.folder})")
+        lines += [
+            f"{report.folder}: {report.checks[-1].message}." if report.passed else report.summary()
+            for report in self.batches
+        ]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def audit_ledger(ledger: str, *, batch_id: str | None = None, plan: str | Path |
             remedy = f"the latest are {known}" if known else "it has none"
             raise LedgerError(f"the ledger {reader.shown} has no batch {batch_id!r}; {remedy}")
         checks = _guarded("ledger", lambda: check_ledger(reader))
-        reports = tuple(_audited(reader, row, routing_plan) for row in chosen.itertuples(index=False))
+        reports = tuple(_audited(reader, row, routing_plan) for row in listed_rows(chosen))
         return LedgerAudit(AuditReport(reader.shown, tuple(checks)), reports)
 
 
@@ -152,7 +154,10 @@ def _guarded(name: str, check: Callable[[], Check | list[Check]]) -> list[Check]
 def _checks(batch: StoredBatch, given: RoutingPlan | None) -> list[Check]:
     checks = [check_leads(batch), check_assignments(batch)]
     if not (checks[0].ok and batch.in_order and (batch.rep != -2).all()):
-        return [*checks, Check("batch", False, "nothing else was checked, because its rows do not fit together (above)")]
+        return [
+            *checks,
+            Check("batch", False, "nothing else was checked, because its rows do not fit together (above)"),
+        ]
     plan, told = _plan_of(batch, given)
     checks += told
     checks += _guarded("shares", lambda: check_shares(batch))

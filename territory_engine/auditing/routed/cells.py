@@ -11,7 +11,7 @@ _BLANK = frozenset({"", "nan", "null", "none", "#n/a", "<na>", "nat"})
 
 def blank(cell: Any) -> bool:
     """Whether a cell holds nothing."""
-    return cell is None or cell != cell or str(cell).strip().lower() in _BLANK
+    return cell is None or str(cell).strip().lower() in _BLANK
 
 
 def shown_number(cell: Any) -> str:

@@ -128,7 +128,9 @@ def check_pairs(batch: StoredBatch, plan: RoutingPlan | None, lines: Lines) -> C
         return Check(
             "pairs", False, f"{what}: {wrong[0]:,} should not be there, {wrong[1]:,} are missing. {'; '.join(found)}"
         )
-    part = ", none of them against a rule; too many were possible to keep all" if truncated else ", exactly the possible"
+    part = (
+        ", none of them against a rule; too many were possible to keep all" if truncated else ", exactly the possible"
+    )
     return Check("pairs", True, what + part, {"pairs": float(len(batch.pairs))})
 
 
@@ -149,7 +151,8 @@ def _near(
     with np.errstate(invalid="ignore"):
         chord2 = 2 - 2 * (vectors[0][block] @ vectors[1][limited].T)
         low, high = (
-            (2 * np.sin(np.minimum(most * (1 + sign * TOLERANCE) / EARTH_RADIUS_KM, np.pi) / 2)) ** 2 for sign in (-1, 1)
+            (2 * np.sin(np.minimum(most * (1 + sign * TOLERANCE) / EARTH_RADIUS_KM, np.pi) / 2)) ** 2
+            for sign in (-1, 1)
         )
         surely, perhaps = chord2 < low - 1e-12, chord2 <= high + 1e-12
     near = perhaps.copy()

@@ -141,7 +141,9 @@ class LedgerReader:
             What is stored is not JSON, or not Parquet.
         """
         row = self.rows("SELECT * FROM ledger_batches WHERE batch_no = :number", number=number).iloc[0]
-        decisions = self.rows("SELECT * FROM ledger_decisions WHERE batch_no = :number ORDER BY position", number=number)
+        decisions = self.rows(
+            "SELECT * FROM ledger_decisions WHERE batch_no = :number ORDER BY position", number=number
+        )
         for name in ("position", "preference", "charged", "worth_charged"):
             decisions[name] = decisions[name].astype("int64")
         for name in ("expected_value", "travel_km", "fair_share_before", "fair_share_after"):
@@ -159,6 +161,11 @@ class LedgerReader:
             pairs=_table(row["choices"]),
             decisions=decisions,
         )
+
+
+def listed_rows(table: pd.DataFrame) -> list[Any]:
+    """Return the rows of a table as named tuples."""
+    return list(table.itertuples(index=False))
 
 
 def _moment(cell: Any) -> datetime | None:

@@ -108,9 +108,7 @@ def check_matches(batch: StoredBatch, plan: RoutingPlan) -> list[Check]:
     return checks
 
 
-def _check_nearest(
-    batch: StoredBatch, plan: RoutingPlan, nearest: NDArray[np.int64], at: NDArray[np.int64]
-) -> Check:
+def _check_nearest(batch: StoredBatch, plan: RoutingPlan, nearest: NDArray[np.int64], at: NDArray[np.int64]) -> Check:
     tried = nearest[np.unique(np.linspace(0, len(nearest) - 1, min(len(nearest), NEAREST_TRIED)).astype(np.int64))]
     leads, _ = places(batch)
     reach = float(batch.setting("matching", "territory_reach_km", 100.0))

@@ -62,7 +62,9 @@ def check_paths(part: SplitPart, *, fairness: bool = True) -> Check:
     np.fill_diagonal(fairer, val=False)
     if fairer.any():
         r, s = np.unravel_index(np.argmax(np.where(fairer, gain, -1)), gain.shape)
-        what = f"a chain of hand-overs from {_who(part, r)} ({part.count[r]} leads) to {_who(part, s)} ({part.count[s]})"
+        what = (
+            f"a chain of hand-overs from {_who(part, r)} ({part.count[r]} leads) to {_who(part, s)} ({part.count[s]})"
+        )
         return Check(name, False, f"{what} would make shares more even: {int(fairer.sum()):,} such pairs of reps")
     return Check(name, True, f"no chain of hand-overs among {m:,} reps makes shares more even, ranks left as they are")
 
@@ -120,7 +122,7 @@ def check_swaps(part: SplitPart) -> Check:
     keys, start = np.unique(key, return_index=True)
     groups = dict(zip(keys.tolist(), np.split(worth, start[1:]), strict=True)) if len(keys) else {}
     compared = 0
-    for pair_key, given in groups.items():
+    for pair_key, given in sorted(groups.items()):
         r, s = divmod(pair_key, m)
         gap, steps = share[r] - share[s], int(step[r]) + int(step[s])
         compared += 1
@@ -132,11 +134,13 @@ def check_swaps(part: SplitPart) -> Check:
             smallest = int(above[0]) if len(above) else _NEVER
         taken = groups.get(s * m + r)
         if taken is not None:
-            at = np.searchsorted(taken, given) - 1
+            at = np.asarray(np.searchsorted(taken, given)) - 1
             fits = at >= 0
             if fits.any():
                 smallest = min(smallest, int((given[fits] - taken[at[fits]]).min()))
         if smallest < _NEVER and smallest * steps < 2 * gap:
             what = f"worth {smallest} from {_who(part, r)} to {_who(part, s)} would bring their shares closer"
             return Check(name, False, what)
-    return Check(name, True, f"no exchange of two leads, nor move of one, evens shares of value: {compared:,} pairs of reps")
+    return Check(
+        name, True, f"no exchange of two leads, nor move of one, evens shares of value: {compared:,} pairs of reps"
+    )

@@ -130,12 +130,12 @@ class SplitPart:
     @cached_property
     def tight(self) -> NDArray[np.bool_]:
         """Which pairs tie in ranks."""
-        return self.ranked == self.lowest[self.lead]
+        return np.asarray(self.ranked == self.lowest[self.lead])
 
     @cached_property
     def may_wait(self) -> NDArray[np.bool_]:
         """Which leads might as well stay unassigned, as others have to."""
-        return self.able & (self.lowest == self.unassigned_rank) & bool(self.waits.any())
+        return np.asarray(self.able & (self.lowest == self.unassigned_rank) & self.waits.any())
 
     @cached_property
     def held(self) -> NDArray[np.bool_]:

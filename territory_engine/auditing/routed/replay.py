@@ -13,6 +13,7 @@ import pandas as pd
 
 from territory_engine.auditing.checks import SHOWN, Check
 from territory_engine.auditing.routed.cells import blank
+from territory_engine.auditing.routed.ledger_reading import listed_rows
 from territory_engine.auditing.routed.standing import counters_after
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def check_ledger(reader: LedgerReader) -> list[Check]:
     checks = [_check_once(batches, assignments, outcomes, leads)]
     replayed = _Replayed()
     charged = _charged(assignments, leads)
-    rows = list(assignments.itertuples(index=False))
-    at, told = 0, list(outcomes.itertuples(index=False))
+    rows, told = listed_rows(assignments), listed_rows(outcomes)
+    at = 0
     next_outcome = 0
-    for batch in batches.itertuples(index=False):
+    for batch in listed_rows(batches):
         while next_outcome < len(told) and told[next_outcome].recorded_at <= batch.recorded_at:
             _take_in(replayed, told[next_outcome], charged)
             next_outcome += 1
@@ -76,7 +77,7 @@ def _charged(assignments: pd.DataFrame, leads: pd.DataFrame) -> dict[tuple[str, 
     """Return what each assignment was charged, by lead and batch; of deleted batches as far as leads still tell it."""
     found = {}
     for table in (leads[leads["rep_id"] != ""], assignments):
-        for row in table.itertuples(index=False):
+        for row in listed_rows(table):
             found[str(row.lead_id), int(row.batch_no)] = (int(row.charged), int(row.worth_charged))
     return found
 
@@ -118,13 +119,10 @@ def _follow(replayed: _Replayed, batch: Any, roster: pd.DataFrame, assigned: lis
     replayed.next_turn += len(assigned)
 
 
-def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+def _difference(expected: dict[str, Any], found: dict[Any, Any]) -> str:
     for name in _COUNTERS:
         cell, wanted = found[name], expected[name]
-        if isinstance(wanted, str):
-            same = str(cell) == wanted
-        else:
-            same = not blank(cell) and int(cell) == int(wanted)
+        same = str(cell) == wanted if isinstance(wanted, str) else not blank(cell) and int(cell) == int(wanted)
         if not same:
             return f"{name}: expected {wanted}, found {cell}"
     return ""
@@ -143,26 +141,24 @@ def _compare_now(replayed: _Replayed, counters: pd.DataFrame, next_turn: int) ->
         replayed.totals.append(f"next_turn: expected {replayed.next_turn}, found {next_turn}")
 
 
-def _check_once(
-    batches: pd.DataFrame, assignments: pd.DataFrame, outcomes: pd.DataFrame, leads: pd.DataFrame
-) -> Check:
+def _check_once(batches: pd.DataFrame, assignments: pd.DataFrame, outcomes: pd.DataFrame, leads: pd.DataFrame) -> Check:
     """Check that each lead has one rep at most at any time, and stands where its last decision or outcome put it."""
     wrong: list[str] = []
     told = dict(zip(batches["batch_no"], batches["assigned"], strict=True))
-    whole = batches["batch_no"][batches["forgotten_at"].isna()] if len(batches) else []
+    whole = [row.batch_no for row in listed_rows(batches) if row.forgotten_at is None]
     number = assignments.groupby("batch_no").size().to_dict()
     wrong += [
         f"batch {batch}: {told[batch]} assignments told, {number.get(batch, 0)} there"
         for batch in whole if told[batch] != number.get(batch, 0)
     ]  # fmt: skip
     closed: dict[tuple[str, int], str] = {}
-    for row in outcomes.itertuples(index=False):
+    for row in listed_rows(outcomes):
         if row.kind in _CLOSING:
             if (str(row.lead_id), int(row.batch_no)) in closed:
                 wrong.append(f"{row.lead_id}: closed twice (outcome {row.outcome_id})")
             closed[str(row.lead_id), int(row.batch_no)] = row.kind
     last: dict[str, Any] = {}
-    for row in assignments.itertuples(index=False):
+    for row in listed_rows(assignments):
         lead = str(row.lead_id)
         earlier = last.get(lead)
         if earlier is not None and closed.get((lead, int(earlier.batch_no))) != "returned":
@@ -171,7 +167,7 @@ def _check_once(
         stands = closed.get((lead, int(row.batch_no))) != "returned"
         if bool(row.stands) != stands:
             wrong.append(f"{lead} with {row.rep_id}: stands is {bool(row.stands)}, expected {stands}")
-    for state in leads.itertuples(index=False):
+    for state in listed_rows(leads):
         lead = str(state.lead_id)
         row = last.pop(lead, None)
         if row is None or int(state.batch_no) > int(row.batch_no):

@@ -39,7 +39,9 @@ def check_split(batch: StoredBatch) -> list[Check]:
         "slack": batch.setting("fair_share", "fairness_slack", 0),
         "level_unit": 1_000_000,
     }
-    wrong = [f"{k}: expected {v!r}, found {batch.proof.get(k)!r}" for k, v in settings.items() if batch.proof.get(k) != v]
+    wrong = [
+        f"{k}: expected {v!r}, found {batch.proof.get(k)!r}" for k, v in settings.items() if batch.proof.get(k) != v
+    ]
     if list(told) != wanted:
         wrong.append(f"parts: expected {wanted}, found {list(told)}")
     value, unit = _whole_values(batch)
@@ -125,7 +127,7 @@ def _part(
     worth[there] = batch.decisions["worth_charged"].to_numpy(np.int64)[there] // step[batch.rep[there]]
     return SplitPart(
         name=name,
-        labels=[batch.labels[i] for i in leads],
+        labels=[batch.labels[i] for i in leads.tolist()],
         rep_ids=batch.rep_ids,
         lead=row[batch.pair_lead[chosen]],
         rep=batch.pair_rep[chosen],

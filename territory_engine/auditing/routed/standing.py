@@ -263,6 +263,7 @@ def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], tu
         Number of the last assignment.
     """
     after: dict[str, Any] = {}
+    counted: dict[str, Any]
     names = ("level", "worth_level", "present", "local_day", "local_week", *_BEFORE)
     for rep_id, *cells in zip(batch_reps.index.astype(str), *(batch_reps[name] for name in names), strict=True):
         row = dict(zip(names, cells, strict=True))
@@ -271,17 +272,20 @@ def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], tu
             continue
         leads, level, worth = charged.get(rep_id, (0, 0, 0))
         counted = {"level": int(row["level"]) + level, "worth_level": int(row["worth_level"]) + worth}
-        counted["open_leads"] = (int(row["before.open_leads"]) if known else 0) + leads
+        counted["open_leads"] = _count(row["before.open_leads"]) + leads
         for span in ("day", "week"):
             told, now = row[f"before.{span}"], str(row[f"local_{span}"])
             same = isinstance(told, str) and told >= now
             counted[span] = told if same else now
-            counted[f"{span}_leads"] = (int(row[f"before.{span}_leads"]) if same else 0) + leads
+            counted[f"{span}_leads"] = (_count(row[f"before.{span}_leads"]) if same else 0) + leads
         counted["away"] = not row["present"]
-        last = 0 if not known else int(row["before.last_turn"])
-        counted["last_turn"] = max(last, turn.get(rep_id, 0))
+        counted["last_turn"] = max(_count(row["before.last_turn"]), turn.get(rep_id, 0))
         after[rep_id] = counted
     return after
+
+
+def _count(cell: Any) -> int:
+    return 0 if blank(cell) else int(cell)
 
 
 _BEFORE = tuple(

@@ -139,7 +139,7 @@ class StoredBatch:
         """Which leads went to their match without counting, as the decisions tell it: they were charged nothing."""
         if self.setting("fair_share", "matched") != "free":
             return np.zeros(len(self), np.bool_)
-        return self.assigned & (self.decisions["charged"].to_numpy(np.int64) == 0)
+        return np.asarray(self.assigned & (self.decisions["charged"].to_numpy(np.int64) == 0))
 
     @cached_property
     def count(self) -> NDArray[np.int64]:

@@ -91,7 +91,10 @@ def policy(**tables: Any) -> Policy:
 
 
 def route(
-    plan: Path, url: str, batches: Sequence[tuple[Sequence[dict[str, Any]], datetime]], rules: Policy | None = None,
+    plan: Path,
+    url: str,
+    batches: Sequence[tuple[Sequence[dict[str, Any]], datetime]],
+    rules: Policy | None = None,
     between: Callable[[Router, int], None] | None = None,
 ) -> str:
     """Route batches into a ledger and return its address; ``between`` is called after each."""
