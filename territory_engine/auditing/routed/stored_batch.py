@@ -154,7 +154,7 @@ class StoredBatch:
     @cached_property
     def leads(self) -> pd.DataFrame:
         """The leads' fields, one row per lead; empty columns are not there."""
-        return pd.DataFrame([json.loads(text) for text in self.decisions["lead"]])
+        return pd.DataFrame(json.loads(f"[{','.join(self.decisions['lead'])}]"))
 
     def numbers_of_leads(self, column: str, blank: float) -> NDArray[np.float64]:
         """Return a leads column as numbers, ``blank`` where there is none."""
