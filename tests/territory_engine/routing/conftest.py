@@ -30,7 +30,10 @@ REPS = pd.DataFrame(
 ACCOUNTS = pd.DataFrame(
     {
         "account_id": [f"A{i}" for i in range(10)],
-        "name": [f"Shop {word}" for word in ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", "Ironwood", "Juniper"]],
+        "name": [
+            f"Shop {word}"
+            for word in ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", "Ironwood", "Juniper"]
+        ],
         "latitude": [41.6, 41.5, 42.0, 42.1, 42.5, 42.6, 41.7, 41.8, 42.5, 42.4],
         "longitude": [-93.6, -93.7, -91.6, -91.7, -92.4, -92.5, -91.5, -91.4, -96.4, -96.3],
         "website": [f"https://www.{word}.example.com" for word in "abcdefghij"],
