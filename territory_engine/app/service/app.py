@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -60,7 +60,9 @@ class Service:
     writing: Places
     reading: Places
     ending: bool = False
-    _ready: tuple[float, dict[str, Any]] = (-1.0, {})
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asked: float = float("-inf")
+    _health: dict[str, Any] = field(default_factory=dict)
 
     async def call(self, places: Places, work: Callable[[], T]) -> T:
         """Run blocking work in the places' threads, and turn what the router raises into answers."""
@@ -85,19 +87,24 @@ class Service:
     async def ready(self) -> dict[str, Any]:
         """Return what the router says of its health, at most a second old.
 
+        Probes need no key, so however many there are, one at a time asks the ledger.
+
         Raises
         ------
         ServiceError
             503: the ledger does not answer, or the service is shutting down.
         """
-        asked, health = self._ready
-        if time.monotonic() - asked > _READY_FOR_S:
-            health = await self.call(self.reading, self.router.health)
-            self._ready = (time.monotonic(), health)
-        if self.ending or not health.get("ledger"):
+        async with self._asking:
+            if time.monotonic() - self._asked > _READY_FOR_S:
+                try:
+                    self._health = await self.call(self.reading, self.router.health)
+                except ServiceError:
+                    self._health = {}
+                self._asked = time.monotonic()
+        if self.ending or not self._health.get("ledger"):
             what = "is shutting down" if self.ending else "cannot reach its ledger"
             raise ServiceError(503, "not_ready", f"The service {what}.", headers={"Retry-After": _RETRY_S})
-        return health
+        return self._health
 
     @property
     def at_work(self) -> int:

@@ -58,7 +58,7 @@ def _email(text: str) -> str:
 def _clean(text: str) -> str:
     if len(text) > _LONGEST_TEXT:
         raise PydanticCustomError("column", "is too long")
-    if _NOT_CLEAN.search(text):
+    if not text.isprintable() and _NOT_CLEAN.search(text):
         raise PydanticCustomError("column", "has control characters")
     return text
 

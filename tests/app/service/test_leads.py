@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import math
@@ -176,6 +177,25 @@ def test_without_its_ledger_the_service_is_alive_but_not_ready(caller: Any) -> N
     caller.router.error = LedgerUnavailableError("gone")
     assert caller("GET", "/healthz").status_code == 200
     assert caller("GET", "/readyz").status_code == 503
+
+
+def test_many_probes_ask_the_ledger_once(caller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    health = caller.router.health
+    monkeypatch.setattr(caller.router, "health", lambda: asked.append(1) or health())
+
+    async def probes() -> list[int]:
+        return [
+            answer.status_code for answer in await asyncio.gather(*(caller.call("GET", "/readyz") for _ in range(9)))
+        ]
+
+    assert caller.runner.run(probes()) == [200] * 9
+    assert asked == [1]
+
+
+def test_a_large_answer_is_made_in_pieces_that_fit(caller: Any) -> None:
+    answer = caller.route([{"lead_id": str(number)} for number in range(4_001)]).json()
+    assert [lead["lead_id"] for lead in answer["leads"]] == [str(number) for number in range(4_001)]
 
 
 def test_while_it_ends_the_service_is_not_ready(caller: Any) -> None:
