@@ -32,7 +32,7 @@ from territory_engine.app.service.openapi import body_of, describe
 from territory_engine.app.service.reference_page import reference_page
 from territory_engine.app.service.request_log import RequestLog
 from territory_engine.app.service.settings import ServiceSettings
-from territory_engine.app.service.validation import details_of, read_batch, read_outcomes
+from territory_engine.app.service.validation import details_of, is_id, read_batch, read_outcomes
 from territory_engine.errors import BatchConflictError, InputError, LedgerError, LedgerUnavailableError
 
 if TYPE_CHECKING:
@@ -254,8 +254,10 @@ def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> Non
             found = service.router.lead(lead_id)
             return None if found is None else as_json(plain(found))
 
-        async with service.reading.place():
-            answer = await service.call(service.reading, work)
+        answer = None
+        if is_id(lead_id):  # no other was ever routed, and databases refuse some of what is none
+            async with service.reading.place():
+                answer = await service.call(service.reading, work)
         if answer is None:
             raise ServiceError(404, "unknown_lead", "No lead of this ID was ever routed with this ledger.")
         return _json(answer)

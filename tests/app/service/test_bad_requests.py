@@ -264,12 +264,19 @@ def test_text_without_an_end_is_refused_in_linear_time(make_caller: Any) -> None
 def test_outcomes_are_checked_the_same_way(caller: Any) -> None:
     outcomes = [
         {"outcome_id": "o", "lead_id": "a", "kind": "sold", "at": LATER},
-        {"outcome_id": "o", "lead_id": "a", "kind": "won", "at": "2026-01-01T00:00:00Z", "note": {"a": {"b": 1}}},
+        {
+            "outcome_id": "o",
+            "lead_id": "a",
+            "kind": "won",
+            "at": "2026-01-01T00:00:00Z",
+            "note": {"a": {"b": 1}, "\u0000": 1},
+        },
         {"outcome_id": "p", "kind": "won", "at": ""},
     ]
     assert problems(caller("POST", "/v1/outcomes", json={"outcomes": outcomes})) == {
         "outcomes[0].kind": "is none of the known kinds",
         "outcomes[0].at": "is in the future",
+        'outcomes[1].note."\\u0000"': "has control characters",
         "outcomes[1].note.a": "is neither text, a number nor a list of texts",
         "outcomes[1].outcome_id": "is the same as in outcomes[0]",
         "outcomes[2].lead_id": "is missing",

@@ -113,6 +113,12 @@ def test_a_lead_that_was_never_routed_is_not_found(caller: Any) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_lead")
 
 
+@pytest.mark.parametrize("lead_id", ["%00", "a%0Ab", "%FF%FE%07", "x" * 300])
+def test_what_cannot_be_an_id_is_not_looked_for(caller: Any, lead_id: str) -> None:
+    caller.router.error = AssertionError("asked")
+    assert caller("GET", f"/v1/leads/{lead_id}").status_code == 404
+
+
 def test_reps_are_listed_with_infinity_as_null(caller: Any) -> None:
     answer = caller("GET", "/v1/reps")
     assert RepsAnswer.model_validate_json(answer.content).reps[0].rep_id == "R1"
