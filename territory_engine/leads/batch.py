@@ -93,7 +93,8 @@ class Roster:
     ----------
     frame : DataFrame, index ``rep_id``
         The plan's reps with the columns of the policy's ``reps`` file over them; reps only in that file are added,
-        with an empty ``territory_ids``. Has ``latitude``, ``longitude`` (NaN where unknown) and ``name``.
+        with an empty ``territory_ids`` (text, several with ``;`` between them). Has ``latitude``, ``longitude`` (NaN
+        where unknown), ``name`` and ``time_zone`` (IANA).
     weight : ndarray of float64, shape (n_reps,)
         Fair-share weight now: weight × availability × ramp, rounded to 6 decimals; 0: takes no leads.
     away : ndarray of bool, shape (n_reps,)
@@ -107,6 +108,10 @@ class Roster:
     travel_km : ndarray of float64, shape (n_reps,)
         inf where none.
     notices : tuple of str
+    away_until : ndarray of datetime64[s], shape (n_reps,), or None
+        UTC moment from which the rep is not away: the batch's own where not away; NaT where the rep has left.
+    away_because : ndarray of object, shape (n_reps,), or None
+        What an away rep does instead, for people: ``"is on leave until 7 Dec 2026"``; ``""`` elsewhere.
     """
 
     frame: pd.DataFrame
@@ -120,6 +125,8 @@ class Roster:
     per_week: NDArray[np.float64]
     travel_km: NDArray[np.float64]
     notices: tuple[str, ...] = ()
+    away_until: NDArray[np.datetime64] | None = None
+    away_because: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +144,9 @@ class Choices:
         Expected value: score × value × fit − travel cost.
     travel_km : ndarray of float64, shape (n_pairs,)
         NaN where the lead or the rep has no place.
+    truncated : bool
+        Whether pairs were left out because there were too many to keep: whatever is proved, is proved over those kept.
+    notices : tuple of str
     """
 
     lead_start: NDArray[np.int64]
@@ -144,6 +154,8 @@ class Choices:
     rank: NDArray[np.int64]
     value: NDArray[np.float64]
     travel_km: NDArray[np.float64]
+    truncated: bool = False
+    notices: tuple[str, ...] = ()
 
     def of(self, lead: int) -> slice:
         """Return where the pairs of a lead are."""

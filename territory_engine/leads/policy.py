@@ -5,10 +5,11 @@ Every default is a policy too, and documented: nothing about the split is implie
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from territory_engine.config import read_toml
 from territory_engine.config_findings import findings_of
@@ -17,9 +18,14 @@ from territory_engine.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from territory_engine.errors import Finding
+
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=0, le=10**9)]
+Name = Annotated[str, Field(pattern=r"\S")]
+"""A column or a file: text with something in it."""
 
 
 class _Section(BaseModel):
@@ -42,25 +48,37 @@ class Matching(_Section):
     # Similarity of normalised company names, 0 to 100, from which a name counts as the same.
     company_threshold: Annotated[float, Field(ge=50, le=100, allow_inf_nan=False)] = 92.0
     # Another owner's account less than this below the best makes the match ambiguous: the lead is queued.
-    company_margin: NonNegative = 4.0
+    company_margin: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] = 4.0
     # Without units a lead lies in the territory of the nearest account, at most this far off.
     territory_reach_km: NonNegative = 100.0
+
+    @model_validator(mode="after")
+    def _somebody_to_wait_for(self) -> Matching:
+        if self.when_unavailable == "wait" and self.owner == self.territory == "ignore":
+            raise ValueError('when_unavailable = "wait" has no effect where both owner and territory are ignored')
+        return self
 
 
 class ListRule(_Section):
     """``[[eligibility]]``: every ``;``-separated value in the lead's ``column`` must be in the rep's ``reps_column``."""
 
-    column: str
-    reps_column: str
+    column: Name
+    reps_column: Name
 
 
 class Limits(_Section):
     """``[limits]``: the most a rep takes; a number for everyone, or the name of a reps column (blank: no limit)."""
 
-    open_leads: NonNegative | str | None = None
-    per_day: NonNegative | str | None = None
-    per_week: NonNegative | str | None = None
-    travel_km: NonNegative | str | None = None
+    open_leads: Whole | Name | None = None
+    per_day: Whole | Name | None = None
+    per_week: Whole | Name | None = None
+    travel_km: NonNegative | Name | None = None
+
+    @model_validator(mode="after")
+    def _day_within_week(self) -> Limits:
+        if isinstance(self.per_day, int) and isinstance(self.per_week, int) and self.per_day > self.per_week:
+            raise ValueError(f"per_day = {self.per_day} has no effect: per_week = {self.per_week} is reached first")
+        return self
 
 
 class Hours(_Section):
@@ -69,26 +87,34 @@ class Hours(_Section):
     Working hours are the reps columns ``time_zone``, ``working_days`` and ``working_hours``; leave is ``leave``.
     """
 
-    respond_within_h: NonNegative | None = None
+    respond_within_h: Annotated[float, Field(ge=0, le=8760, allow_inf_nan=False)] | None = None
 
 
 class Ramp(_Section):
     """``[ramp]``: a new rep's weight grows from ``start`` to 1 over ``days`` from the reps column ``started_on``."""
 
-    days: Annotated[int, Field(ge=0)] = 0
+    days: Annotated[int, Field(ge=0, le=3650)] = 0
     start: Fraction = 0.25
+
+    @model_validator(mode="after")
+    def _over_some_days(self) -> Ramp:
+        if self.days == 0 and self.start != type(self).model_fields["start"].default:
+            raise ValueError(
+                f"start = {self.start:g} has no effect without days: add days = 90, or however long it takes"
+            )
+        return self
 
 
 class FairShare(_Section):
     """``[fair_share]``: what an equal share is, and what may come before it.
 
-    ``weight`` is a number or a reps column. ``matched`` says whether leads that went to the owner of their account or
+    ``weight`` names a reps column; without it, the column ``weight`` where reps have one, and blanks are 1. ``matched`` says whether leads that went to the owner of their account or
     territory count towards the rep's share. ``catch_up`` is the fraction of what a rep missed on leave that is made up
     afterwards: 0 none, 1 all. ``fairness_slack`` is how many leads a rep may be off the fairest split for the sake of
     value. ``then`` decides among equally fair splits: the best expected value, or the evenest.
     """
 
-    weight: str | None = None
+    weight: Name | None = None
     objective: Literal["squares", "leximin"] = "squares"
     matched: Literal["count", "free"] = "count"
     catch_up: Fraction = 0.0
@@ -105,19 +131,22 @@ class Value(_Section):
 class Fit(_Section):
     """``[[fit]]``: the value is multiplied by ``factor`` where the lead's ``column`` is in the rep's ``reps_column``."""
 
-    column: str
-    reps_column: str
-    factor: Positive
+    column: Name
+    reps_column: Name
+    factor: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
 class Policy(_Section):
     """A whole routing policy. ``reps`` is a file of the reps as they are now, which replaces and extends the plan's columns.
 
+    ``columns`` gives leads' columns their names here: canonical name = the file's own.
+
     ``eligibility`` not given: the plan's own rule, and segment, language, product and skills where leads and reps have
     such columns (``segments``, ``languages``, ``products``, ``skills``).
     """
 
-    reps: str | None = None
+    reps: Name | None = None
+    columns: dict[str, Name] = {}
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     matching: Matching = Matching()
     eligibility: tuple[ListRule, ...] | None = None
@@ -132,6 +161,15 @@ class Policy(_Section):
     @classmethod
     def _several(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("eligibility", "fit")
+    @classmethod
+    def _each_once(cls, rules: tuple[ListRule | Fit, ...] | None) -> Any:
+        pairs = [(rule.column, rule.reps_column) for rule in rules or ()]
+        twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+        if twice is not None:
+            raise ValueError(f"compares {twice[0]!r} with {twice[1]!r} twice: give the rule once")
+        return rules
 
 
 def load_policy(path: str | Path) -> Policy:
@@ -157,4 +195,30 @@ def parse_policy(content: Mapping[str, Any], *, file: str = "policy", text: str 
     try:
         return Policy.model_validate(dict(content))
     except ValidationError as error:
-        raise ConfigError(findings_of(error, Policy, file, text)) from None
+        found = findings_of(error, Policy, file, text)
+        raise ConfigError([_in_its_table(finding) for finding in found]) from None
+
+
+def _in_its_table(finding: Finding) -> Finding:
+    """Return the finding; where a key stands in the wrong table, with the right one as its remedy."""
+    key = (finding.column or "").rpartition(".")[2]
+    if finding.what != "is not a key this version knows":
+        return finding
+    tables = [name for name, keys in _keys_of_tables().items() if key in keys]
+    if key in Policy.model_fields:
+        return replace(finding, remedy=f"{key} stands at the top of the file, above the first table")
+    return replace(finding, remedy=f"it belongs in {' or '.join(tables)}") if tables else finding
+
+
+def _keys_of_tables() -> dict[str, set[str]]:
+    """Return the keys of each table of the policy, by the table's heading."""
+    found = {}
+    for name, field in Policy.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            found[f"[{name}]"] = set(section.model_fields)
+        for part in get_args(section):
+            for model in (part, *get_args(part)):
+                if isinstance(model, type) and issubclass(model, _Section):
+                    found[f"[[{name}]]"] = set(model.model_fields)
+    return found

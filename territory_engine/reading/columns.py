@@ -91,6 +91,8 @@ class Sheet:
         How the file's numbers are written, as far as its unambiguous columns show it.
     findings : list of Finding
     notices : list of str
+    whose : str
+        What a record is, where its ID column does not say so: ``"lead"``.
     """
 
     file: str
@@ -101,6 +103,7 @@ class Sheet:
     style: Style = "plain"
     findings: list[Finding] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    whose: str = ""
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -68,7 +68,7 @@ class UnitedStatesZipCodes:
     def locate(self, codes: pd.Series[Any]) -> pd.DataFrame:
         """Return place, precision, state and five-digit code of each ZIP; see :class:`PostalLocator`."""
         labels, unique = pd.factorize(codes)
-        found = _places([_five_digits(str(code)) for code in unique])
+        found = _places([five_digit_zip(str(code)) for code in unique])
         return found.iloc[labels].set_axis(codes.index)
 
 
@@ -111,7 +111,7 @@ register_locator(
 )
 
 
-def _five_digits(code: str) -> str:
+def five_digit_zip(code: str) -> str:
     """Return the five-digit ZIP a text stands for, or "" where it stands for none."""
     code = code.strip().removesuffix(".0")
     head, _, tail = code.replace(" ", "-").partition("-")

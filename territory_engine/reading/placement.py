@@ -268,7 +268,7 @@ def _report_unplaced(sheet: Sheet, unplaced: NDArray[np.bool_], on_unlocated: st
 
 
 def _whose(sheet: Sheet) -> str:
-    return "account" if sheet.has("account_id") else "rep"
+    return sheet.whose or ("account" if sheet.has("account_id") else "rep")
 
 
 def _verbs(amount: int, sheet: Sheet, one: str, several: str) -> str:

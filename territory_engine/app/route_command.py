@@ -1,0 +1,89 @@
+"""``territory-engine route``: a file of leads in, a file of answers out, and the ledger between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from territory_engine.app.exit_codes import answering, tell
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+LEDGER = "sqlite:///ledger.db"
+
+PlanOption = Annotated[Path, typer.Option("--plan", metavar="DIR", help="The plan directory.", show_default=False)]
+LedgerOption = Annotated[str, typer.Option("--ledger", metavar="URL", help="Address of the ledger.")]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="Routing policy; every default without it.", show_default=False),
+]
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an unexpected error.")]
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the moment of ``--as-of``, in UTC where it says nothing else; a text that is none is a usage error."""
+    if text is None:
+        return None
+    from datetime import UTC, datetime
+
+    try:
+        read = datetime.fromisoformat(text.strip())
+        if not 1990 <= read.year <= 2200:
+            raise ValueError
+    except ValueError:
+        allowed = "a moment in ISO 8601, such as 2026-11-30T09:00:00Z or 2026-11-30T09:00:00-06:00"
+        raise typer.BadParameter(f"found {text!r}, allowed: {allowed}") from None
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def route(
+    leads: Annotated[Path, typer.Argument(metavar="LEADS", help="The file of leads.", show_default=False)],
+    plan: PlanOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file of answers.", show_default=False)],
+    ledger: LedgerOption = LEDGER,
+    policy: PolicyOption = None,
+    batch_id: Annotated[
+        str | None,
+        typer.Option("--batch-id", metavar="ID", help="By default the hash of the file of leads.", show_default=False),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", metavar="MOMENT", help="Route for this moment (ISO 8601), not for now.", show_default=False
+        ),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that holds other answers.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no summary.")] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Route a batch of leads: every lead is assigned, queued or rejected, with its reason.
+
+    The same batch gives the same answer again, whatever happened in between.
+    """
+    at = moment(as_of)
+    with answering(traceback=traceback):
+        from territory_engine.app.answer_files import answer_bytes, check_out, same_content, write_whole
+        from territory_engine.errors import Finding, InputError
+
+        check_out(out, leads)
+        from territory_engine.routing import Router
+
+        with Router.open(plan, ledger, policy) as router:
+            if out.exists() and not replace and not router.knows(leads, batch_id):
+                remedy = "give another name, or --replace"
+                raise InputError(Finding("exists already", str(out), remedy=remedy))
+            routed = router.route(leads, batch_id, at=at)
+        content = answer_bytes(routed.answers, out.suffix.lower())
+        if not same_content(content, out):
+            if out.exists() and not replace:
+                what = "exists already, and holds other answers than this batch got"
+                raise InputError(Finding(what, str(out), remedy="give another name, or --replace"))
+            write_whole(content, out)
+        if not quiet:
+            tell(routed.summary())
+            for notice in [*router.notices, *routed.proof.get("notices", ())][:8]:
+                tell(f"- {notice}")
+            tell(f"\nBatch {routed.batch_id}. Written to {out}.")

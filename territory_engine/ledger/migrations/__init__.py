@@ -1,0 +1,1 @@
+"""Alembic's scripts: one revision after another builds the schema of the ledger."""

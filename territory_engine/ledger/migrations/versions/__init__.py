@@ -1,0 +1,1 @@
+"""The revisions, named by their number and what they do. A released one is never edited."""

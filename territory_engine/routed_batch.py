@@ -1,0 +1,158 @@
+"""The answer to a batch of leads: one row per lead, and what is proved of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from territory_engine.grammar import counted
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ANSWER_COLUMNS = (
+    "lead_id",
+    "rep_id",
+    "territory_id",
+    "status",
+    "reason",
+    "fair_share_before",
+    "fair_share_after",
+    "reason_code",
+    "could_go_at",
+    "expected_value",
+    "travel_km",
+)
+"""Columns of the file of answers; the first seven are public API in this order."""
+
+_REPS_SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False)
+class RoutedBatch:
+    """A batch that has been routed.
+
+    Attributes
+    ----------
+    batch_id : str
+    at : datetime
+        UTC moment that it was routed for.
+    repeated : bool
+        Whether this is the stored answer to a batch routed before.
+    decisions : DataFrame
+        One row per lead in input order: :data:`~territory_engine.ledger.records.DECISION_COLUMNS`.
+    proof : dict
+        What is proved of the split.
+    """
+
+    batch_id: str
+    at: datetime
+    repeated: bool
+    decisions: pd.DataFrame
+    proof: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    def number(self, status: str) -> int:
+        """Return how many leads are ``"assigned"``, ``"queued"`` or ``"rejected"``."""
+        return int((self.decisions["status"] == status).sum())
+
+    @property
+    def assigned(self) -> int:
+        """How many leads have a rep."""
+        return self.number("assigned")
+
+    @property
+    def queued(self) -> int:
+        """How many leads wait."""
+        return self.number("queued")
+
+    @property
+    def rejected(self) -> int:
+        """How many leads cannot be routed as they are."""
+        return self.number("rejected")
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """One row per lead in input order, with :data:`ANSWER_COLUMNS`; values to the hundredth, km to the tenth."""
+        chosen = self.decisions[list(ANSWER_COLUMNS)]
+        numbers = {"fair_share_before": 6, "fair_share_after": 6, "expected_value": 2, "travel_km": 1}
+        # What was just decided and what was read back are the same table, down to the types.
+        return chosen.astype({c: float if c in numbers else str for c in ANSWER_COLUMNS}).round(numbers)
+
+    def summary(self) -> str:
+        """Return what somebody who sent the batch wants to know first, in some twenty lines."""
+        size = counted(len(self), "lead")
+        lines = [f"{size}: {self.assigned:,} assigned, {self.queued:,} queued, {self.rejected:,} rejected."]
+        if self.repeated:
+            lines.insert(0, f"Routed before, at {self.at:%Y-%m-%d %H:%M} UTC; this is the answer given then.")
+        lines += [self.proof_sentence(), *self._rep_table()]
+        for status in ("queued", "rejected"):
+            chosen = self.decisions[self.decisions["status"] == status]
+            if len(chosen):
+                codes = chosen["reason_code"].value_counts(sort=True)
+                told = ", ".join(f"{number:,} {str(code).replace('_', ' ')}" for code, number in codes.items())
+                first = chosen.iloc[0]
+                lines += ["", f"{status.capitalize()}: {told}. The first, {first['lead_id']}: {first['reason']}"]
+        return "\n".join(lines)
+
+    def proof_sentence(self) -> str:
+        """Return what is proved of the split, in a sentence or two."""
+        parts = self.proof.get("parts") or []
+        if not parts or not self.assigned:
+            return "Nothing was split."
+        proved = set(parts[-1]["proved"])
+        over = " over the pairs that were kept" if self.proof.get("truncated") else ""
+        least = (
+            "in squares of leads per weight" if self.proof.get("objective") == "squares" else "by the fullest rep first"
+        )
+        if {"assigned", "rank", "fairness"} <= proved:
+            text = f"Proved{over}: no split assigns more leads, follows the matches better, or is more even ({least})"
+        else:
+            text = "Found by exchanges, not proved: a more even split may exist"
+        value = parts[-1]["value_sum"] * self.proof.get("value_unit", 1.0)
+        if self.proof.get("slack"):
+            gain = (parts[-1]["value_sum"] - parts[-1]["fairest_value"]) * self.proof.get("value_unit", 1.0)
+            return f"{text.replace('or is more even', 'or is more even but for the slack')}; the slack is worth {gain:,.2f}."
+        if self.proof.get("then") == "even_value":
+            return f"{text}; no exchange of two leads makes the shares of value more even."
+        if "value" in proved:
+            return f"{text}; of all that are as even, none is worth more than its {value:,.2f}."
+        return f"{text}; it is worth {value:,.2f}."
+
+    def _rep_table(self) -> list[str]:
+        """Return who got how much, most leads first."""
+        given = self.decisions[self.decisions["status"] == "assigned"]
+        if not len(given):
+            return []
+        by_rep = given.groupby("rep_id", sort=True).agg(
+            leads=("lead_id", "size"),
+            value=("expected_value", "sum"),
+            before=("fair_share_before", "min"),
+            after=("fair_share_after", "max"),
+        )
+        by_rep = by_rep.iloc[np.argsort(-by_rep["leads"].to_numpy(), kind="stable")]
+        shown = by_rep.head(_REPS_SHOWN)
+        columns = [
+            ["rep", *map(str, shown.index)],
+            ["leads", *(f"{n:,}" for n in shown["leads"])],
+            ["expected value", *(f"{v:,.2f}" for v in shown["value"])],
+            ["share before", *(f"{v:,.2f}" for v in shown["before"])],
+            ["after", *(f"{v:,.2f}" for v in shown["after"])],
+        ]
+        widths = [max(map(len, column)) for column in columns]
+        rows = zip(*columns, strict=True)
+        lines = [
+            "  ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True)))
+            for row in rows
+        ]
+        if len(by_rep) > _REPS_SHOWN:
+            lines.append(f"… and {len(by_rep) - _REPS_SHOWN:,} more")
+        return ["", *lines]
+
+    def __str__(self) -> str:
+        return self.summary()
