@@ -46,7 +46,11 @@ class RoutedBatch(Protocol):
 
 
 class LeadRouter(Protocol):
-    """A router as the service calls it: every method blocks, and may be called from several threads at once."""
+    """A router as the service calls it: every method blocks, and may be called from several threads at once.
+
+    A router may have ``lead_columns``, a tuple of the lead columns that the rules of the plan and the policy name: leads
+    may then have these fields too.
+    """
 
     def route(self, records: list[dict[str, Any]], batch_id: str, *, at: datetime | None = None) -> RoutedBatch:
         """Route a batch, or return the stored answer to the same batch.
