@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.fair_split.transport import FAR
+from solvers.fair_split.membership import FAR
 
 if TYPE_CHECKING:
     from solvers.fair_split.exchange_price import PriceList
