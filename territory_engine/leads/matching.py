@@ -308,7 +308,7 @@ def _by_postal_code(leads: _Leads, index: AccountIndex) -> None:
         if known is not None:
             territory, accounts = known
             code = leads.postal[i].partition(" ")[2]
-            all_ = "the one account" if accounts == 1 else f"all {accounts:,} accounts"
+            all_ = {1: "the one account", 2: "both accounts"}.get(accounts, f"all {accounts:,} accounts")
             said = f"{all_} in its postal code {code} {'is' if accounts == 1 else 'are'} in territory {territory}"
             _in_territory(leads, i, "postal_code", territory, said)
 
