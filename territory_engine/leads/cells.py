@@ -60,6 +60,8 @@ def safe_text(cell: str) -> str:
 
 def shown_text(cell: str, longest: int = _SHOWN) -> str:
     """Return text as a message may show it: safe, on one line, and not longer than a glance."""
+    if len(cell) <= longest and cell.isprintable() and "  " not in cell:
+        return cell
     cell = safe_text(" ".join(cell[: 4 * longest].split()))
     return cell if len(cell) <= longest else cell[: longest - 1] + "…"
 

@@ -75,7 +75,7 @@ record = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # files
+@settings(max_examples=40, deadline=None)  # files are slow
 @given(st.lists(record, min_size=1, max_size=4))
 def test_leads_hash_alike_from_a_file_and_from_records(tmp_path_factory, leads):
     records = [{"lead_id": f"L{i}", **lead} for i, lead in enumerate(leads)]
