@@ -254,6 +254,12 @@ class Router:
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
 
+    def lead(self, lead_id: str) -> dict[str, Any] | None:
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
+        from territory_engine.leads.explanation import lead_record
+
+        return lead_record(self.ledger, lead_id)
+
     def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
         """Whether a file of leads, under this ID, was routed before."""
         if batch_id is None:
@@ -402,6 +408,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
         "truncated": routing.choices.truncated,
+        "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "notices": list(notices),
     }
 

@@ -14,6 +14,7 @@ import typer
 from territory_engine import __version__
 from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
+from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
 from territory_engine.app.route_command import route
@@ -246,6 +247,8 @@ app.command()(rebalance)
 app.command()(route)
 app.command()(serve)
 app.command("serve-key")(serve_key)
+
+app.command()(explain)
 
 
 def main() -> None:
