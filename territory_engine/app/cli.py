@@ -1,4 +1,4 @@
-"""The command line: ``territory-engine plan``, ``audit``, ``diff`` and ``log``.
+"""The command line: ``territory-engine plan``, ``audit``, ``diff``, ``log``, ``serve`` and so on.
 
 Nothing heavy is imported until a command runs: ``--help`` answers at once.
 """
@@ -19,6 +19,7 @@ from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
 from territory_engine.app.route_command import route
 from territory_engine.app.scenarios_command import scenarios
+from territory_engine.app.serve_command import serve, serve_key
 
 if TYPE_CHECKING:
     from territory_engine.app.rerun import Rerun
@@ -245,6 +246,8 @@ app.command("log")(log)
 app.command()(rebalance)
 app.command()(route)
 app.command()(explain)
+app.command()(serve)
+app.command("serve-key")(serve_key)
 
 
 def main() -> None:

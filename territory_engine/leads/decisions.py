@@ -114,7 +114,9 @@ def lead_records(frame: pd.DataFrame) -> list[str]:
 
 
 def _is_empty(column: pd.Series[Any]) -> bool:
-    return bool((column.isna() | (column.astype(str) == "")).all())
+    if column.dtype.kind in "fiubM":
+        return bool(column.isna().all())
+    return not any(value and not pd.isna(value) for value in column.to_numpy(dtype=object))
 
 
 def _bad_data(findings: tuple[Finding, ...]) -> str:

@@ -156,7 +156,7 @@ class Ledger:
     def lead_states(self, lead_ids: Iterable[str]) -> dict[str, LeadState]:
         """Return where leads stand; leads that the ledger does not know are left out. Takes no lock."""
         with self._database.reading() as connection:
-            return {row.lead_id: queries.lead_state(row) for row in queries.lead_rows(connection, lead_ids)}
+            return queries.lead_states(connection, queries.lead_rows(connection, lead_ids))
 
     def outcomes_of(self, lead_id: str) -> list[dict[str, Any]]:
         """Return what was told of a lead, oldest first: ``kind``, ``at`` and the ``rep_id`` who had it."""
