@@ -199,11 +199,14 @@ class Router:
         if isinstance(leads, pd.DataFrame):
             batch = leads_of_frame(leads, columns=columns, now=now)
         else:
-            # A file's own names for its columns are not those of JSON, unless somebody sends them.
-            sent = {name for lead in leads for name in lead}
-            named = {column: own for column, own in columns.items() if own in sent}
-            batch = leads_of_records(leads, columns=named, now=now)
+            batch = leads_of_records(leads, columns=columns, now=now)
         return batch, batch.sha256
+
+    def lead(self, lead_id: str) -> dict[str, Any] | None:
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
+        from territory_engine.leads.explanation import lead_record
+
+        return lead_record(self.ledger, lead_id)
 
     @property
     def lead_columns(self) -> tuple[str, ...]:
@@ -253,12 +256,6 @@ class Router:
         """
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
-
-    def lead(self, lead_id: str) -> dict[str, Any] | None:
-        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
-        from territory_engine.leads.explanation import lead_record
-
-        return lead_record(self.ledger, lead_id)
 
     def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
         """Whether a file of leads, under this ID, was routed before."""

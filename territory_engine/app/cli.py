@@ -245,10 +245,9 @@ app.command()(diff)
 app.command("log")(log)
 app.command()(rebalance)
 app.command()(route)
+app.command()(explain)
 app.command()(serve)
 app.command("serve-key")(serve_key)
-
-app.command()(explain)
 
 
 def main() -> None:
