@@ -16,6 +16,7 @@ from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
+from territory_engine.app.replay_command import replay
 from territory_engine.app.route_command import route
 from territory_engine.app.scenarios_command import scenarios
 
@@ -242,6 +243,7 @@ def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
 app.command()(diff)
 app.command("log")(log)
 app.command()(rebalance)
+app.command()(replay)
 app.command()(route)
 
 
