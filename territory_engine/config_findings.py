@@ -96,11 +96,14 @@ def findings_of(
         row = line_of(lines, (*under, *location))
         finding = _translate(item, location, model)
         earlier = found.get(location)
-        if earlier is not None and earlier.allowed and finding.allowed and earlier.allowed != finding.allowed:
+        blank = finding.what == _BLANK  # says more than that it is no number either
+        if not blank and earlier and earlier.allowed and finding.allowed and earlier.allowed != finding.allowed:
             finding = replace(earlier, allowed=f"{earlier.allowed}, or {finding.allowed}")
         found[location] = replace(finding, file=file, row=row, column=_show((*under, *location)) or None)
     return sorted(found.values(), key=lambda f: f.row or 0)
 
+
+_BLANK = "is blank"
 
 _UNION_BRANCHES = ("str", "constrained-str", "constrained-float", "float", "constrained-int", "int")
 
@@ -139,7 +142,7 @@ def _translate(item: Any, location: tuple[str | int, ...], model: type[BaseModel
         case "less_than":
             return Finding("is too large", value=shown, allowed=f"less than {context['lt']:g}")
         case "string_pattern_mismatch" if context["pattern"] == r"\S":
-            return Finding("is blank", value=shown, allowed="text in quotes", remedy="fill it in, or remove the key")
+            return Finding(_BLANK, value=shown, allowed="text in quotes", remedy="fill it in, or remove the key")
         case "value_error":
             return Finding(str(context["error"]), value=shown)
         case "tuple_type":

@@ -79,9 +79,10 @@ class RoutedBatch:
     @property
     def answers(self) -> pd.DataFrame:
         """One row per lead in input order, with :data:`ANSWER_COLUMNS`; values to the hundredth, km to the tenth."""
-        return self.decisions[list(ANSWER_COLUMNS)].round(
-            {"fair_share_before": 6, "fair_share_after": 6, "expected_value": 2, "travel_km": 1}
-        )
+        chosen = self.decisions[list(ANSWER_COLUMNS)]
+        numbers = {"fair_share_before": 6, "fair_share_after": 6, "expected_value": 2, "travel_km": 1}
+        # What was just decided and what was read back are the same table, down to the types.
+        return chosen.astype({c: float if c in numbers else str for c in ANSWER_COLUMNS}).round(numbers)
 
     def summary(self) -> str:
         """Return what somebody who sent the batch wants to know first, in some twenty lines."""

@@ -23,6 +23,7 @@ from territory_engine.errors import Finding, InputError, PlanDirectoryError
 from territory_engine.leads.capacity import remaining_capacity
 from territory_engine.leads.choices import Suitability
 from territory_engine.leads.decisions import Routing, decisions_of
+from territory_engine.leads.eligibility import rules_of
 from territory_engine.leads.known_accounts import AccountIndex
 from territory_engine.leads.levels import opening_levels
 from territory_engine.leads.matching import match
@@ -30,9 +31,10 @@ from territory_engine.leads.policy import Policy, load_policy
 from territory_engine.leads.reading import leads_of_frame, leads_of_records, read_leads
 from territory_engine.leads.roster import RosterSource
 from territory_engine.leads.splitting import split_batch, tie_order
+from territory_engine.leads.standing import standings
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
 from territory_engine.ledger import Ledger
-from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord
+from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
 from territory_engine.plan_directory import read_plan
 from territory_engine.routed_batch import RoutedBatch
 
@@ -229,6 +231,61 @@ class Router:
             batch = leads_of_records(leads, columns=columns, now=now)
         return batch, batch.sha256
 
+    @property
+    def lead_columns(self) -> tuple[str, ...]:
+        """Columns of leads that the rules look at, of the policy or the plan."""
+        rules = rules_of(self.policy, self._config, self._source.frame)
+        named = [column for column, _ in rules] + [fit.column for fit in self.policy.fit]
+        unit = self._config.contiguity.unit_id if self._config.contiguity is not None else None
+        return tuple(dict.fromkeys([*named, *([unit] if unit else [])]))
+
+    def reps(self, *, at: datetime | None = None) -> list[dict[str, Any]]:
+        """Return where every rep stands, as a batch now (or `at`) would find them: see :func:`standings`."""
+        roster = self._source.at(at or datetime.now(UTC))
+        return standings(roster, self.ledger.counters(), self.policy.fair_share.catch_up)
+
+    def outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Record what became of leads, all of it or nothing.
+
+        Parameters
+        ----------
+        outcomes : sequence of mappings
+            ``outcome_id``, ``lead_id``, ``kind``, ``at`` (datetime), and perhaps ``value`` and ``note`` (dict).
+
+        Returns
+        -------
+        list of dict
+            ``outcome_id``, ``lead_id`` and ``result``: ``"recorded"`` or ``"known already"``.
+
+        Raises
+        ------
+        InputError
+            With every finding.
+        """
+        told = [Outcome(**outcome) for outcome in outcomes]
+        results = self.ledger.record_outcomes(told)
+        return [
+            {"outcome_id": one.outcome_id, "lead_id": one.lead_id, "result": result}
+            for one, result in zip(told, results, strict=True)
+        ]
+
+    def health(self) -> dict[str, Any]:
+        """Return which plan leads are routed by, once the ledger has answered.
+
+        Raises
+        ------
+        LedgerError
+            It does not answer.
+        """
+        self.ledger.counters()
+        return {"ledger": True, "plan_id": self.plan_sha256[:12]}
+
+    def lead(self, lead_id: str) -> dict[str, Any] | None:
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
+        from territory_engine.leads.explanation import lead_record
+
+        return lead_record(self.ledger, lead_id)
+
     def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
         """Whether a file of leads, under this ID, was routed before."""
         if batch_id is None:
@@ -387,6 +444,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
         "truncated": routing.choices.truncated,
+        "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "notices": list(notices),
     }
 

@@ -10,7 +10,9 @@ and nothing about luck; ``make fuzz`` draws new ones (``TERRITORY_ENGINE_FUZZ``)
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import socket
+import uuid
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -19,7 +21,7 @@ settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("fuzz", print_blob=True)
 settings.load_profile("fuzz" if os.environ.get("TERRITORY_ENGINE_FUZZ") else "repeatable")
 
-COMPONENT_OF_MARKER = {"browser": "chromium"}
+COMPONENT_OF_MARKER = {"browser": "chromium", "postgresql": "postgresql"}
 
 
 def promised_components() -> set[str]:
@@ -45,3 +47,24 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = f"skipped, although {', '.join(sorted(missing))} was promised: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    """Yield the address of a new, empty database of its own on the server that listens on the usual port."""
+    try:
+        socket.create_connection(("127.0.0.1", 5432), timeout=2).close()
+    except OSError:
+        pytest.skip("no PostgreSQL listens on 127.0.0.1:5432")
+    import psycopg
+
+    name = f"territory_engine_{os.getpid()}_{uuid.uuid4().hex[:12]}"
+    server = "postgresql://postgres@127.0.0.1:5432/test"
+    try:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+    except psycopg.OperationalError as error:
+        pytest.skip(f"the PostgreSQL on 127.0.0.1:5432 does not let us in: {error}")
+    yield f"postgresql+psycopg://postgres@127.0.0.1:5432/{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -20,6 +20,8 @@ from typer.main import get_command
 import territory_engine
 from territory_engine.app.cli import app
 from territory_engine.config import Config, load_config, plan_file
+from territory_engine.leads.policy import Policy, load_policy
+from territory_engine.leads.roster import REP_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -116,7 +118,19 @@ def test_the_audit_may_import_nothing_that_made_the_plan() -> None:
 
 
 def test_the_command_line_imports_nothing_heavy_until_a_command_runs() -> None:
-    heavy = ["pandas", "numpy", "ortools", "geopandas", "folium", "numba", "scipy", "rich.live"]
+    heavy = [
+        "pandas",
+        "numpy",
+        "ortools",
+        "geopandas",
+        "folium",
+        "numba",
+        "scipy",
+        "rich.live",
+        "fastapi",
+        "uvicorn",
+        "limits",
+    ]
     code = f"import sys, territory_engine.app.cli; print([m for m in {heavy} if m in sys.modules])"
     assert run(sys.executable, "-c", code).stdout.strip() == "[]"
 
@@ -124,12 +138,22 @@ def test_the_command_line_imports_nothing_heavy_until_a_command_runs() -> None:
 # --- what may be skipped ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("promised", "outcome"), [("chromium", "1 failed"), ("", "1 skipped")])
-def test_a_skip_for_want_of_a_promised_component_is_a_failure(tmp_path: Path, promised: str, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("marker", "promised", "outcome"),
+    [
+        ("browser", "chromium", "1 failed"),
+        ("browser", "", "1 skipped"),
+        ("browser", "postgresql", "1 skipped"),
+        ("postgresql", "chromium,postgresql", "1 failed"),
+    ],
+)
+def test_a_skip_for_want_of_a_promised_component_is_a_failure(
+    tmp_path: Path, marker: str, promised: str, outcome: str
+) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser: needs a browser\n")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers = {marker}: needs it\n")
     (tmp_path / "test_page.py").write_text(
-        "import pytest\n@pytest.mark.browser\ndef test_page():\n    pytest.skip('no Chromium on the PATH')\n"
+        f"import pytest\n@pytest.mark.{marker}\ndef test_page():\n    pytest.skip('it is not there')\n"
     )
     environment = {**os.environ, "TERRITORY_ENGINE_REQUIRE": promised}
     command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", str(tmp_path)]
@@ -172,8 +196,8 @@ def tables_by_heading(document: Path) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def config_sections() -> dict[str, type[BaseModel]]:
-    """Return every table of the configuration by its heading in the documents."""
+def sections_of(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return every table of a file by its heading in the documents."""
     sections: dict[str, type[BaseModel]] = {}
 
     def collect(model: type[BaseModel], prefix: str) -> None:
@@ -181,11 +205,11 @@ def config_sections() -> dict[str, type[BaseModel]]:
             inside = [m for m in models_in(field.annotation) if issubclass(m, BaseModel)]
             for section in inside:
                 name = f"{prefix}{key}"
-                repeated = str(field.annotation).startswith("tuple")
+                repeated = "tuple[" in str(field.annotation)
                 sections[f"[[{name}]]" if repeated else f"[{name}]"] = section
                 collect(section, f"{name}.")
 
-    collect(Config, "")
+    collect(root, "")
     return sections
 
 
@@ -208,19 +232,36 @@ def default_as_documented(model: type[BaseModel], key: str) -> str:
 
 
 CONFIGURATION = ROOT / "docs" / "configuration.md"
+POLICY = ROOT / "docs" / "routing-policy.md"
+TOP, COLUMNS = "Top of the file", "Columns of the reps file"
 
 
-@pytest.mark.parametrize("section", config_sections())
-def test_every_key_of_the_configuration_is_documented_with_its_default(section: str) -> None:
-    documented = tables_by_heading(CONFIGURATION)[section]
-    model = config_sections()[section]
+@pytest.mark.parametrize(
+    ("document", "section", "model"),
+    [
+        *((CONFIGURATION, section, model) for section, model in sections_of(Config).items()),
+        *((POLICY, section, model) for section, model in sections_of(Policy).items()),
+        (POLICY, TOP, Policy),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_key_of_a_file_is_documented_with_its_default(
+    document: Path, section: str, model: type[BaseModel]
+) -> None:
+    documented = tables_by_heading(document)[section]
+    tables = [heading.strip("[]") for heading in sections_of(Policy)] if section == TOP else []
     assert {key: cells[0] for key, cells in documented.items()} == {
-        key: default_as_documented(model, key) for key in model.model_fields
+        key: default_as_documented(model, key) for key in model.model_fields if key not in tables
     }
 
 
-def test_no_table_of_the_configuration_is_documented_that_does_not_exist() -> None:
-    assert set(tables_by_heading(CONFIGURATION)) == set(config_sections())
+def test_no_table_of_a_file_is_documented_that_does_not_exist() -> None:
+    assert set(tables_by_heading(CONFIGURATION)) == set(sections_of(Config))
+    assert set(tables_by_heading(POLICY)) == {*sections_of(Policy), TOP, COLUMNS}
+
+
+def test_every_column_of_the_reps_that_routing_reads_is_documented() -> None:
+    assert tuple(tables_by_heading(POLICY)[COLUMNS]) == REP_COLUMNS
 
 
 def snippets(document: Path, language: str) -> list[str]:
@@ -232,6 +273,10 @@ def snippets(document: Path, language: str) -> list[str]:
 )
 def test_every_configuration_in_the_documents_is_valid(snippet: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
+    if snippet in snippets(POLICY, "toml"):
+        path.write_text(snippet, encoding="utf-8")
+        assert load_policy(path)
+        return
     smallest = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'
     if re.search(r"^base = ", snippet, flags=re.MULTILINE):
         path.write_text(smallest)
@@ -315,12 +360,15 @@ def declared_imports() -> set[str]:
     """Return what the packages may import from outside: the standard library, and what pyproject.toml declares."""
     renamed = {
         "charset-normalizer": "charset_normalizer",
+        "prometheus-client": "prometheus_client",
         "python-calamine": "python_calamine",
         "xstatic-leaflet": "xstatic",
     }
     names = [re.split(r"[<>=~!\[ ;]", requirement)[0] for requirement in declared_requirements()]
-    # Parts of a declared dependency's own interface: folium's elements are branca's, jinja2's safe text is markupsafe's.
-    return {*sys.stdlib_module_names, *PACKAGES, "branca", "markupsafe", *(renamed.get(name, name) for name in names)}
+    # Parts of a declared dependency's own interface: folium's elements are branca's, jinja2's safe text is markupsafe's,
+    # FastAPI's requests are starlette's, pydantic's JSON reader and custom errors are pydantic_core's.
+    parts = {"branca", "markupsafe", "pydantic_core", "starlette"}
+    return {*sys.stdlib_module_names, *PACKAGES, *parts, *(renamed.get(name, name) for name in names)}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from solvers.fair_split.exchanges import even_out, spread
+from solvers.fair_split.membership import FAR, link, pair_at, unlink
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FAR = np.int64(2**62)
 SAMPLED_FROM = 4_000
 """Batches of more leads get their first prices from a quarter of them."""
 
@@ -48,41 +50,6 @@ def cheapest_pairs(
             if reduced < least:
                 best, least = q, reduced
         own[i] = best
-
-
-@njit(cache=True, nogil=True)
-def pair_at(start: NDArray[np.int64], col: NDArray[np.int32], i: int, s: int) -> int:
-    """Return the pair of lead ``i`` with column ``s``, or −1: columns ascend within a lead."""
-    low, high = start[i], start[i + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if col[middle] < s:
-            low = middle + 1
-        else:
-            high = middle
-    if low < start[i + 1] and col[low] == s:
-        return int(low)
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def unlink(i: int, r: int, head: NDArray[np.int64], after: NDArray[np.int64], before: NDArray[np.int64]) -> None:
-    """Take lead ``i`` off the list of column ``r``."""
-    if before[i] >= 0:
-        after[before[i]] = after[i]
-    else:
-        head[r] = after[i]
-    if after[i] >= 0:
-        before[after[i]] = before[i]
-
-
-@njit(cache=True, nogil=True)
-def link(i: int, r: int, head: NDArray[np.int64], after: NDArray[np.int64], before: NDArray[np.int64]) -> None:
-    """Put lead ``i`` first on the list of column ``r``."""
-    before[i], after[i] = -1, head[r]
-    if head[r] >= 0:
-        before[head[r]] = i
-    head[r] = i
 
 
 @njit(cache=True, nogil=True)
@@ -129,7 +96,8 @@ def _settle(
     n, m = len(own), len(least)
     head, after, before = np.full(m, -1), np.full(n, -1), np.full(n, -1)
     count = np.zeros(m, np.int64)
-    for i in range(n - 1, -1, -1):
+    # The latest leads are first on the lists, so that they are the first to wait where it makes no other difference.
+    for i in range(n):
         r = col[own[i]]
         count[r] += 1
         link(i, r, head, after, before)
@@ -280,11 +248,12 @@ def send(
     lead = np.repeat(np.arange(len(start) - 1, dtype=np.int32), np.diff(start))
     own, prices = own.copy(), np.zeros(m + 1, np.int64) if price is None else np.append(price, 0)
     cheapest_pairs(start, col, cost, prices, own)
-    if price is None and len(own) > SAMPLED_FROM:
-        count = np.bincount(col[own], minlength=m)
-        if np.any((count < least) | (count > most)):
+    count = np.bincount(col[own], minlength=m)
+    if np.any((count < least) | (count > most)):
+        if price is None and len(own) > SAMPLED_FROM:
             prices[:m] = _first_prices(start, col, lead, cost, least, most)
             cheapest_pairs(start, col, cost, prices, own)
+        own = _spread_over_ties(start, col, lead, cost, most, own, prices)
     if _settle(start, col, lead, cost, least, most, own, prices, False) < 0:
         raise ValueError("least and most: no way to send every lead keeps them; they must come from a split that does")
     return own, prices[:m] - prices[m]
@@ -311,6 +280,30 @@ def _first_prices(
     prices = np.append(_first_prices(sub_start, col[kept], sub_lead, cost[kept], *bounds), 0)
     own = np.full(len(length), -1)
     cheapest_pairs(sub_start, col[kept], cost[kept], prices, own)
+    own = _spread_over_ties(sub_start, col[kept], sub_lead, cost[kept], bounds[1], own, prices)
     _settle(sub_start, col[kept], sub_lead, cost[kept], *bounds, own, prices, True)
     first: NDArray[np.int64] = prices[:m] - prices[m]
     return first
+
+
+def _spread_over_ties(
+    start: NDArray[np.int64],
+    col: NDArray[np.int32],
+    lead: NDArray[np.int32],
+    cost: NDArray[np.int64],
+    most: NDArray[np.int64],
+    own: NDArray[np.int64],
+    price: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return cheapest pairs, of those that tie such that little is too much anywhere: coarse costs tie by the thousand."""
+    reduced = cost + price[col]
+    tight = np.flatnonzero(reduced == reduced[own][lead])
+    if len(tight) == len(own):
+        return own
+    place = np.searchsorted(tight, start)
+    unbounded, again = np.full_like(most, len(own)), np.full_like(own, -1)
+    # What is beyond the most is to be alike everywhere: the k-th lead costs k − most.
+    even = -most, np.ones_like(most)
+    spread(place, col[tight], np.arange(len(own)), *even, unbounded, np.zeros_like(most), again)
+    even_out(place, col[tight], *even, np.zeros_like(most), unbounded, again)
+    return tight[again]

@@ -1,4 +1,4 @@
-"""The command line: ``territory-engine plan``, ``audit``, ``diff`` and ``log``.
+"""The command line: ``territory-engine plan``, ``audit``, ``diff``, ``log``, ``serve`` and so on.
 
 Nothing heavy is imported until a command runs: ``--help`` answers at once.
 """
@@ -14,11 +14,13 @@ import typer
 from territory_engine import __version__
 from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
+from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
 from territory_engine.app.replay_command import replay
 from territory_engine.app.route_command import route
 from territory_engine.app.scenarios_command import scenarios
+from territory_engine.app.serve_command import serve, serve_key
 
 if TYPE_CHECKING:
     from territory_engine.app.rerun import Rerun
@@ -245,6 +247,10 @@ app.command("log")(log)
 app.command()(rebalance)
 app.command()(replay)
 app.command()(route)
+app.command()(serve)
+app.command("serve-key")(serve_key)
+
+app.command()(explain)
 
 
 def main() -> None:

@@ -151,8 +151,11 @@ class Suitability:
 
     @cached_property
     def _places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        columns = ["latitude", "longitude"]
-        return self.batch.frame[columns].to_numpy(np.float64), self.roster.frame[columns].to_numpy(np.float64)
+        frames = (self.batch.frame, self.roster.frame)
+        leads, reps = (
+            np.column_stack([frame[c].to_numpy(np.float64) for c in ("latitude", "longitude")]) for frame in frames
+        )
+        return leads, reps
 
     def kilometres(self, lead: NDArray[np.int64], rep: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the distance of each pair in km, NaN where the lead or the rep has no place; shape ``(n_pairs,)``."""
@@ -352,16 +355,13 @@ def choices_of(
 
 def _in_line(matches: Matches, roster: Roster, policy: Policy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows of the owner and of the territory's rep, −1 where nobody; who has left comes first for nothing."""
-    ids = roster.frame.index
-    rows: dict[str, int] = {str(rep): row for row, rep in enumerate(ids)}
+    rows: dict[str, int] = {str(rep): row for row, rep in enumerate(roster.frame.index)}
+    territories = roster.frame["territory_ids"].tolist()
     if roster.away_until is not None:
-        for row in np.flatnonzero(roster.away & np.isnat(roster.away_until)).tolist():
-            del rows[str(ids[row])]
+        gone = set(np.flatnonzero(roster.away & np.isnat(roster.away_until)).tolist())
+        rows = {rep: row for rep, row in rows.items() if row not in gone}
     of_territory = {
-        territory: row
-        for rep, row in rows.items()
-        for territory in str(roster.frame["territory_ids"].iloc[row]).split(";")
-        if territory
+        territory: row for row in rows.values() for territory in str(territories[row]).split(";") if territory
     }
     by_account, by_place = matches.by_account, matches.by_place
     named = np.array([rows.get(str(rep), -1) for rep in matches.rep_id], np.int64)

@@ -62,13 +62,15 @@ def demand_of(leads: pd.DataFrame, reps: pd.DataFrame, column: str, reps_column:
 
     A column that leads do not have asks for nothing; one that reps do not have lists nothing.
     """
-    listed = tuple(_parts(cell) for cell in _texts(reps, reps_column))
+    at, lists_told = _cells(reps, reps_column)
+    known_lists = [_parts(cell) for cell in lists_told]
+    listed = tuple(known_lists[k] for k in at.tolist())
     n_reps = len(reps)
     lists: dict[str, NDArray[np.bool_]] = {}
     for rep, values in enumerate(listed):
         for value in values:
             lists.setdefault(value, np.zeros(n_reps, bool))[rep] = True
-    codes, cells = pd.factorize(pd.Series(_texts(leads, column), dtype=object))
+    codes, cells = _cells(leads, column)
     wanted: list[tuple[str, ...]] = [()]
     code_of = np.zeros(len(cells), np.int32)
     known: dict[tuple[str, ...], int] = {(): 0}
@@ -81,8 +83,7 @@ def demand_of(leads: pd.DataFrame, reps: pd.DataFrame, column: str, reps_column:
             wanted.append(parts)
             rows.append(np.logical_and.reduce([lists.get(part, nobody) for part in parts]))
         code_of[k] = known[parts]
-    code = code_of[codes] if len(cells) else np.zeros(len(leads), np.int32)
-    return Demand(column, reps_column, code, np.array(rows), tuple(wanted), listed)
+    return Demand(column, reps_column, code_of[codes], np.array(rows), tuple(wanted), listed)
 
 
 def rules_of(policy: Policy, config: Config, reps: pd.DataFrame) -> tuple[tuple[str, str], ...]:
@@ -109,7 +110,7 @@ def check_rules(policy: Policy, reps: pd.DataFrame) -> list[Finding]:
         setting = f"{where}.reps_column"
         if column not in reps.columns:
             findings.append(missing_column(column, [str(c) for c in reps.columns], "the reps", setting))
-        elif not any(_parts(cell) for cell in _texts(reps, column)):
+        elif not any(_parts(cell) for cell in _cells(reps, column)[1]):
             remedy = "list what each rep serves, separated by semicolons, or remove the rule"
             findings.append(
                 ConfigFinding(
@@ -155,12 +156,16 @@ def _parts(cell: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in str(cell).split(";") if part.strip()))
 
 
-def _texts(frame: pd.DataFrame, column: str) -> NDArray[np.object_]:
-    """Return a column as stripped text, "" where blank or where there is no such column."""
+def _cells(frame: pd.DataFrame, column: str) -> tuple[NDArray[np.intp], list[str]]:
+    """Return each record's place among the column's different cells, and those as stripped text, "" where blank.
+
+    A column that is not there is blank.
+    """
     if column not in frame.columns:
-        return np.full(len(frame), "", object)
-    values = frame[column]
+        return np.zeros(len(frame), np.intp), [""]
+    codes, unique = pd.factorize(frame[column], use_na_sentinel=False)
+    values = pd.Series(unique)
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
-        return number_text(values).to_numpy(object)
-    text = pd.Series(["" if value is None or value is pd.NaT else str(value).strip() for value in values], dtype=str)
-    return np.where(is_blank(text), "", text.to_numpy(object))
+        return codes, number_text(values).tolist()
+    text = pd.Series(["" if pd.isna(value) else str(value).strip() for value in values.tolist()], dtype=str)
+    return codes, np.where(is_blank(text), "", text.to_numpy(object)).tolist()

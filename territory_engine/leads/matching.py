@@ -214,14 +214,24 @@ def _found(leads: _Leads, index: AccountIndex, i: int, kind: str, account: int, 
 
 def _how_far(leads: _Leads, index: AccountIndex, i: int) -> str:
     """Return how far a lead is from its account, where that is far enough to make a reader wonder."""
-    km = float(km_of_chord(np.atleast_1d(np.linalg.norm(index.xyz[leads.account[i]] - leads.xyz[i])))[0])
+    apart = index.xyz[leads.account[i] : leads.account[i] + 1] - leads.xyz[i]
+    km = float(km_of_chord(np.linalg.norm(apart, axis=1))[0])
     return f", {km:,.0f} km away" if km >= FAR_KM else ""
 
 
 def _decide(
     leads: _Leads, index: AccountIndex, i: int, kind: str, members: NDArray[np.int64], said: str, could: str
 ) -> None:
-    """Choose among accounts of several owners if the lead's place leaves one owner; else the lead is ambiguous."""
+    """Choose among accounts of several owners if the lead's name or place leaves one owner; else it is ambiguous."""
+    named = (
+        members[index.name_key[members] == leads.name_key[i]] if kind == "domain" and leads.name_key[i] else members[:0]
+    )
+    if len(named) and len(np.unique(index.owner[named])) == 1:
+        leads.kind[i], leads.account[i] = kind, int(_nearest_of(leads, index, i, named))
+        told = said.format(_called(index, leads.account[i]))
+        leads.evidence[i] = _after(leads.evidence[i], f"{told}, the only owner's of {len(members):,} with its name")
+        return
+    members = named if len(named) else members
     where, here = _at_its_place(leads, index, i, members)
     if len(here) and len(np.unique(index.owner[here])) == 1:
         leads.kind[i], leads.account[i] = kind, int(_nearest_of(leads, index, i, here))

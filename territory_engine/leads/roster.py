@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 WEIGHT_COLUMN, AVAILABILITY_COLUMN = "weight", "availability"
+REP_COLUMNS = (
+    "rep_id", "name", "latitude", "longitude", "postal_code",
+    "time_zone", "working_days", "working_hours", "leave", "started_on", "left_on",
+    AVAILABILITY_COLUMN, WEIGHT_COLUMN,
+)  # fmt: skip
+"""Columns that have a meaning whatever the policy says; those that it names come beside them."""
+
 _WEIGHT_DIGITS = 6
 
 
@@ -132,7 +139,7 @@ class RosterSource:
         findings += sheets.findings()
         findings += check_rules(policy, frame)
         if findings:
-            raise error_of(findings)
+            raise error_of(dict.fromkeys(findings))  # a column that two limits name is read twice
         keys = [zone.key for zone in zones]
         unique = list(dict.fromkeys(keys))
         by_key = {zone.key: zone for zone in zones}

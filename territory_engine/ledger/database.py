@@ -104,14 +104,18 @@ class Database:
             # One connection, where each would have a memory of its own.
             size: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if _in_memory(address) else {}
             self.engine = sa.create_engine(
-                address, poolclass=QueuePool, connect_args={"check_same_thread": False}, **size
+                address, poolclass=QueuePool, connect_args={"check_same_thread": False}, hide_parameters=True, **size
             )
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", self._begin_sqlite)
         else:
             arguments = {"connect_timeout": "10", "application_name": "territory-engine", **address.query}
             self.engine = sa.create_engine(
-                address, connect_args=arguments, pool_pre_ping=True, isolation_level="READ COMMITTED"
+                address,
+                connect_args=arguments,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                isolation_level="READ COMMITTED",
             )
 
     def close(self) -> None:
@@ -215,7 +219,7 @@ class Database:
             return self._explained_sqlite(cause, name, said)
         state = getattr(cause, "sqlstate", None) or ""
         lost = bool(getattr(error, "connection_invalidated", False)) or (
-            not state and type(cause).__name__ == "OperationalError"
+            not state and any(kind.__name__ == "OperationalError" for kind in type(cause).__mro__)
         )
         if state == _LOCK_TIMEOUT:
             return self._locked()

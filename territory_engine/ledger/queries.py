@@ -22,6 +22,7 @@ from territory_engine.ledger.schema import batches, decisions, leads, outcomes, 
 if TYPE_CHECKING:
     from datetime import datetime
 
+_CHUNK = 500  # values named one by one in a query
 _DECISION = tuple(decisions.c[name] for name in DECISION_COLUMNS)
 _SUMMARY = (
     "batch_id",
@@ -84,7 +85,7 @@ def decisions_of(connection: sa.Connection, lead_id: str) -> list[dict[str, Any]
 
 
 def lead_rows(connection: sa.Connection, lead_ids: Iterable[str]) -> list[Any]:
-    """Return what is known of these leads: rows of ``ledger_leads`` with ``batch_id`` and ``routed_at``.
+    """Return what is known of these leads: rows of ``ledger_leads`` without ``since``.
 
     The IDs are sent as one value, however many they are.
     """
@@ -98,17 +99,50 @@ def lead_rows(connection: sa.Connection, lead_ids: Iterable[str]) -> list[Any]:
     else:
         wanted = sa.func.unnest(sa.cast(ids, sa.ARRAY(sa.Text))).table_valued("value").render_derived()
         named = leads.c.lead_id == wanted.c.value
-    query = (
-        sa.select(leads, batches.c.batch_id, batches.c.routed_at)
-        .join(batches, batches.c.batch_no == leads.c.batch_no)
-        .where(named)
+    columns = [column for column in leads.c if column.name != "since"]
+    return list(connection.execute(sa.select(*columns).where(named)).all())
+
+
+def lead_states(connection: sa.Connection, rows: Iterable[Any]) -> dict[str, LeadState]:
+    """Return rows of :func:`lead_rows` as states by lead."""
+    listed = list(rows)
+    numbers = sorted({row.batch_no for row in listed})
+    batch_of: dict[int, tuple[str, datetime]] = {}
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = numbers[start : start + _CHUNK]
+        query = sa.select(batches.c.batch_no, batches.c.batch_id, batches.c.routed_at).where(
+            batches.c.batch_no.in_(chunk)
+        )
+        batch_of.update({row.batch_no: (row.batch_id, row.routed_at) for row in connection.execute(query)})
+    return {row.lead_id: LeadState(row.lead_id, row.state, row.rep_id, *batch_of[row.batch_no]) for row in listed}
+
+
+def similar_leads(connection: sa.Connection, lead_id: str, limit: int) -> list[str]:
+    """Return IDs of leads that begin or end as an ID does, or hold it; at most ``limit`` of each."""
+    if not storable([lead_id]) or not lead_id.strip():
+        return []
+    half = max(1, len(lead_id) // 2)
+    text = lead_id.strip()
+    alike = (
+        leads.c.lead_id.istartswith(text[:half], autoescape=True),
+        leads.c.lead_id.icontains(text, autoescape=True),
+        leads.c.lead_id.iendswith(text[-half:], autoescape=True),
     )
-    return list(connection.execute(query).all())
+    found: dict[str, None] = {}
+    for condition in alike:
+        query = sa.select(leads.c.lead_id).where(condition).order_by(leads.c.lead_id).limit(limit)
+        found.update(dict.fromkeys(connection.execute(query).scalars()))
+    return list(found)
 
 
-def lead_state(row: Any) -> LeadState:
-    """Return a row of :func:`lead_rows` as a state."""
-    return LeadState(row.lead_id, row.state, row.rep_id, row.batch_id, row.routed_at)
+def outcomes_of(connection: sa.Connection, lead_id: str) -> list[dict[str, Any]]:
+    """Return what was told of a lead, oldest first: ``kind``, ``at`` and ``rep_id``."""
+    query = (
+        sa.select(outcomes.c.kind, outcomes.c.at, outcomes.c.rep_id)
+        .where(outcomes.c.lead_id.in_(storable([lead_id])))
+        .order_by(outcomes.c.at, outcomes.c.outcome_id)
+    )
+    return [{"kind": row.kind, "at": row.at, "rep_id": row.rep_id} for row in connection.execute(query)]
 
 
 def counters(connection: sa.Connection) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from territory_engine.errors import LedgerError
 from territory_engine.ledger import queries
 from territory_engine.ledger.records import COUNTER_COLUMNS, DECISION_COLUMNS
 from territory_engine.ledger.rows import counter_rows, decision_columns, insert_many, json_text, moment_value
-from territory_engine.ledger.schema import HELD, batches, decisions, head, leads, reps
+from territory_engine.ledger.schema import HELD, batches, decisions, head, in_utc, leads, reps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ class BatchWork:
         """Return where these leads stand; leads that the ledger does not know are left out."""
         wanted = list(lead_ids)
         self._look_up(wanted)
-        return {one: queries.lead_state(self._known[one]) for one in wanted if one in self._known}
+        return queries.lead_states(self._connection, [self._known[one] for one in set(wanted) if one in self._known])
 
     def _look_up(self, lead_ids: list[str]) -> None:
         new = set(lead_ids) - self._asked
@@ -113,6 +113,7 @@ class BatchWork:
     def _check(self, batch: BatchRecord, columns: dict[str, list[Any]]) -> None:
         if (batch.batch_id, batch.content_sha256) != (self.batch_id, self.content_sha256):
             raise ValueError(f"the lock was taken for the batch {self.batch_id!r}, not for {batch.batch_id!r}")
+        in_utc(batch.routed_at)
         counted = [columns["status"].count(status) for status in ("assigned", "queued", "rejected")]
         if [batch.assigned, batch.queued, batch.rejected] != counted or batch.leads != sum(counted):
             raise ValueError(
@@ -137,7 +138,7 @@ class BatchWork:
             if row is not None and row.state in HELD:
                 raise LedgerError(
                     f"lead {lead_id!r} would be assigned twice: it is {row.state} with rep {row.rep_id!r} since batch "
-                    f"{row.batch_id!r}; nothing was recorded"
+                    f"{queries.lead_states(self._connection, [row])[lead_id].batch_id!r}; nothing was recorded"
                 )
             if lead_id in here:
                 raise LedgerError(f"lead {lead_id!r} would be assigned twice in one batch; nothing was recorded")
@@ -191,18 +192,28 @@ class BatchWork:
                 changed.append(
                     {
                         "this_lead": lead_id,
-                        "state": state,
-                        "rep_id": columns["rep_id"][position],
-                        "batch_no": self._batch_no,
-                        "position": position,
-                        "since": known.since if state == known.state == "queued" else routed_at,
-                        "charged": columns["charged"][position],
-                        "worth_charged": columns["worth_charged"][position],
+                        "new_state": state,
+                        "new_rep_id": columns["rep_id"][position],
+                        "new_batch_no": self._batch_no,
+                        "new_position": position,
+                        "its_moment": routed_at,
+                        "new_charged": columns["charged"][position],
+                        "new_worth_charged": columns["worth_charged"][position],
                     }
                 )
         insert_many(self._connection, leads, _LEAD_COLUMNS, new)
         if changed:
-            change = sa.update(leads).where(leads.c.lead_id == sa.bindparam("this_lead"), leads.c.state.not_in(HELD))
+            names = ("state", "rep_id", "batch_no", "position", "charged", "worth_charged")
+            waits_on = (leads.c.state == "queued") & (sa.bindparam("new_state") == "queued")
+            moment = sa.bindparam("its_moment", type_=leads.c.since.type)
+            change = (
+                sa.update(leads)
+                .where(leads.c.lead_id == sa.bindparam("this_lead"), *(leads.c.state != held for held in HELD))
+                .values(
+                    since=sa.case((waits_on, leads.c.since), else_=moment),
+                    **{name: sa.bindparam(f"new_{name}") for name in names},
+                )
+            )
             self._connection.execute(change, changed)
 
     def _write_counters(self, rows: list[tuple[Any, ...]]) -> None:
