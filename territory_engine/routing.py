@@ -255,10 +255,14 @@ class Router:
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
-        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
-        from territory_engine.leads.explanation import lead_record
+        """Return why a lead went where it did, as :func:`~territory_engine.leads.explanation.explain` finds it, or None."""
+        from territory_engine.errors import UnknownLeadError
+        from territory_engine.leads.explanation import explain
 
-        return lead_record(self.ledger, lead_id)
+        try:
+            return explain(self.ledger, lead_id).to_dict()
+        except UnknownLeadError:
+            return None
 
     def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
         """Whether a file of leads, under this ID, was routed before."""
