@@ -223,6 +223,12 @@ class Router:
             batch = leads_of_records(leads, columns=columns, now=now)
         return batch, batch.sha256
 
+    def lead(self, lead_id: str) -> dict[str, Any] | None:
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
+        from territory_engine.leads.explanation import lead_record
+
+        return lead_record(self.ledger, lead_id)
+
     @property
     def lead_columns(self) -> tuple[str, ...]:
         """Columns of leads that the rules look at, of the policy or the plan."""
@@ -271,12 +277,6 @@ class Router:
         """
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
-
-    def lead(self, lead_id: str) -> dict[str, Any] | None:
-        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
-        from territory_engine.leads.explanation import lead_record
-
-        return lead_record(self.ledger, lead_id)
 
     def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
         """Whether a file of leads, under this ID, was routed before."""

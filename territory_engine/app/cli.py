@@ -247,10 +247,9 @@ app.command("log")(log)
 app.command()(rebalance)
 app.command()(replay)
 app.command()(route)
+app.command()(explain)
 app.command()(serve)
 app.command("serve-key")(serve_key)
-
-app.command()(explain)
 
 
 def main() -> None:
