@@ -154,16 +154,8 @@ class Router:
         digest = hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest()
         opened = ledger if isinstance(ledger, Ledger) else Ledger.open(ledger, lock_timeout_s=lock_timeout_s)
         try:
-            return cls(
-                problem,
-                found,
-                policy,
-                opened,
-                plan_path=str(plan),
-                plan_sha256=digest,
-                base_dir=base_dir,
-                keep_tables=keep_tables,
-            )
+            source = {"plan_path": str(plan), "plan_sha256": digest}
+            return cls(problem, found, policy, opened, **source, base_dir=base_dir, keep_tables=keep_tables)
         except BaseException:
             if not isinstance(ledger, Ledger):
                 opened.close()
@@ -352,6 +344,10 @@ class Router:
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
         proof = proof_of(routing, (*batch.notices, *assembly.choices.notices))
+        tables = (b"", b"")
+        if self.keep_tables:
+            known = roster_table(roster, counters, levels, capacity, order, split)
+            tables = to_parquet(known), to_parquet(choices_table(choices))
         record = BatchRecord(
             batch_id=batch_id,
             content_sha256=batch.sha256,
@@ -363,10 +359,8 @@ class Router:
             leads=len(batch),
             **number,
             proof=proof,
-            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split))
-            if self.keep_tables
-            else b"",
-            choices=to_parquet(choices_table(choices)) if self.keep_tables else b"",
+            roster=tables[0],
+            choices=tables[1],
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)
