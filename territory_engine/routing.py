@@ -87,8 +87,10 @@ class Router:
         plan_path: str = "",
         plan_sha256: str = "",
         base_dir: Path | None = None,
+        keep_tables: bool = True,
     ) -> None:
         self.policy = policy
+        self.keep_tables = keep_tables
         self.ledger = ledger
         self.plan_path, self.plan_sha256 = plan_path, plan_sha256
         self._config = problem.config
@@ -105,6 +107,8 @@ class Router:
         policy: str | Path | Policy | None = None,
         *,
         lock_timeout_s: float = 900.0,
+        base_dir: Path | None = None,
+        keep_tables: bool = True,
     ) -> Router:
         """Open a plan directory and a ledger for routing.
 
@@ -118,6 +122,11 @@ class Router:
             A policy file; every default where left out.
         lock_timeout_s : float
             How long a batch waits for others that are being routed.
+        base_dir : path, optional
+            Folder that the reps file of a `policy` that is no file starts from; by default the current one.
+        keep_tables : bool
+            Whether the ledger keeps each batch's roster and choices, which explanations and the audit need. Off for a
+            ledger that is thrown away.
 
         Raises
         ------
@@ -129,7 +138,7 @@ class Router:
             The ledger cannot be opened.
         """
         folder = Path(plan)
-        base_dir = Path()
+        base_dir = base_dir or Path()
         if policy is None:
             policy = Policy()
         elif not isinstance(policy, Policy):
@@ -144,7 +153,16 @@ class Router:
         digest = hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest()
         opened = ledger if isinstance(ledger, Ledger) else Ledger.open(ledger, lock_timeout_s=lock_timeout_s)
         try:
-            return cls(problem, found, policy, opened, plan_path=str(plan), plan_sha256=digest, base_dir=base_dir)
+            return cls(
+                problem,
+                found,
+                policy,
+                opened,
+                plan_path=str(plan),
+                plan_sha256=digest,
+                base_dir=base_dir,
+                keep_tables=keep_tables,
+            )
         except BaseException:
             if not isinstance(ledger, Ledger):
                 opened.close()
@@ -182,7 +200,18 @@ class Router:
         """
         at = (at or datetime.now(UTC)).astimezone(UTC)
         batch, default_id = self._read(leads, at)
-        batch_id = default_id if batch_id is None else batch_id
+        return self.route_batch(batch, default_id if batch_id is None else batch_id, at=at)
+
+    def route_batch(self, batch: LeadBatch, batch_id: str, *, at: datetime) -> RoutedBatch:
+        """Route leads that were read before, as :meth:`route` does.
+
+        Parameters
+        ----------
+        batch : LeadBatch
+        batch_id : str
+        at : datetime
+            With a time zone.
+        """
         stored = self.ledger.stored_batch(batch_id, batch.sha256)
         if stored is not None:
             return routed_before(stored)
@@ -204,6 +233,12 @@ class Router:
             named = {column: own for column, own in columns.items() if own in sent}
             batch = leads_of_records(leads, columns=named, now=now)
         return batch, batch.sha256
+
+    def lead(self, lead_id: str) -> dict[str, Any] | None:
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
+        from territory_engine.leads.explanation import lead_record
+
+        return lead_record(self.ledger, lead_id)
 
     @property
     def lead_columns(self) -> tuple[str, ...]:
@@ -254,16 +289,6 @@ class Router:
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
 
-    def lead(self, lead_id: str) -> dict[str, Any] | None:
-        """Return why a lead went where it did, as :func:`~territory_engine.leads.explanation.explain` finds it, or None."""
-        from territory_engine.errors import UnknownLeadError
-        from territory_engine.leads.explanation import explain
-
-        try:
-            return explain(self.ledger, lead_id).to_dict()
-        except UnknownLeadError:
-            return None
-
     def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
         """Whether a file of leads, under this ID, was routed before."""
         if batch_id is None:
@@ -271,12 +296,20 @@ class Router:
             batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         return self.ledger.stored_batch(batch_id) is not None
 
+    def roster(self, at: datetime) -> Roster:
+        """Return the reps as they are at a moment."""
+        return self._source.at(at)
+
+    def suitability(self, batch: LeadBatch, at: datetime) -> Suitability:
+        """Match a batch and put it beside the reps at a moment, without asking for every pair."""
+        return Suitability.of(
+            batch, match(batch, self._index, self.policy.matching), self.roster(at), self.policy, self._config, at
+        )
+
     def assemble(self, batch: LeadBatch, at: datetime) -> Assembly:
         """Match a batch and find who may take each lead, at a moment; the ledger is not asked."""
-        matches = match(batch, self._index, self.policy.matching)
-        roster = self._source.at(at)
-        suitability = Suitability.of(batch, matches, roster, self.policy, self._config, at)
-        return Assembly(batch, roster, suitability, suitability.choices(), at)
+        suitability = self.suitability(batch, at)
+        return Assembly(batch, suitability.roster, suitability, suitability.choices(), at)
 
     def _decide(self, work: BatchWork, assembly: Assembly, batch_id: str) -> RoutedBatch:
         if work.stored is not None:
@@ -313,8 +346,10 @@ class Router:
             leads=len(batch),
             **number,
             proof=proof,
-            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split)),
-            choices=to_parquet(choices_table(choices)),
+            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split))
+            if self.keep_tables
+            else b"",
+            choices=to_parquet(choices_table(choices)) if self.keep_tables else b"",
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)

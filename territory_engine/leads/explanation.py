@@ -10,79 +10,22 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.errors import UnknownLeadError
-from territory_engine.leads.capacity import capacity_refusal
-from territory_engine.leads.choice_prices import LeadPrices
-from territory_engine.leads.price_words import Offer, price_words
 from territory_engine.leads.queue_advice import advice
-from territory_engine.leads.refusals import refusal_of
+from territory_engine.leads.rep_views import RepsOnLead
 from territory_engine.leads.stored_split import stored_split
-from territory_engine.leads.stored_suitability import counters_before, counters_with, stored_suitability
+from territory_engine.leads.stored_suitability import counters_with, stored_suitability
 from territory_engine.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from territory_engine.leads.batch import Refusal
-    from territory_engine.leads.choice_prices import Price
-    from territory_engine.leads.choices import Suitability
-    from territory_engine.leads.stored_split import StoredSplit
+    from territory_engine.leads.rep_views import RepView
     from territory_engine.ledger.records import StoredBatch
-
-PREFERENCES = ("owner", "territory", "pool")
-"""What a rep is to a lead, by rank."""
-
-
-@dataclass(frozen=True)
-class RepView:
-    """How things stood between a lead and a rep.
-
-    Attributes
-    ----------
-    rep_id, name : str
-    group : str
-        ``"has_it"``, ``"could"`` or ``"could_not"``.
-    sentence : str
-        A clause that follows the rep's ID: why the rep could not, or after "if R03 had it," what would be different.
-    code : str
-        Why the rep could not (see :class:`~territory_engine.leads.batch.Refusal`), or the first objective that a choice
-        of the rep would change: ``assigned``, ``match``, ``evenness``, ``value`` or ``tie``.
-    preference : str
-        ``"owner"``, ``"territory"``, ``"pool"``; ``""`` for who could not.
-    share_before, share_after : float
-        Leads per unit of weight at the batch's start and end.
-    leads_in_batch : int
-    travel_km, expected_value : float or None
-    price : Price or None
-    until : str or None
-        UTC moment when what stands in the way ends, where known.
-    """
-
-    rep_id: str
-    name: str
-    group: str
-    sentence: str
-    code: str
-    preference: str
-    share_before: float
-    share_after: float
-    leads_in_batch: int
-    travel_km: float | None = None
-    expected_value: float | None = None
-    price: Price | None = None
-    until: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**own, "price": None if self.price is None else self.price.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -195,6 +138,37 @@ def explain(ledger: Ledger | str, lead_id: str, batch_id: str | None = None) -> 
     return _explained(stored, decision, history_of(decisions, ledger.outcomes_of(lead_id)))
 
 
+def lead_record(ledger: Ledger, lead_id: str) -> dict[str, Any] | None:
+    """Return what the ledger knows of a lead, as JSON can hold it; None where it is unknown.
+
+    Returns
+    -------
+    dict or None
+        ``lead_id``, ``state`` (where it stands now), ``rep_id``, ``batch_id``, ``decisions`` (newest last) and
+        ``explanation``: :meth:`LeadExplanation.to_dict`, None where the batch was forgotten.
+    """
+    state = ledger.lead_states([lead_id]).get(lead_id)
+    if state is None:
+        return None
+    decisions = ledger.decisions_of(lead_id)
+    told = [
+        {"batch_id": one["batch_id"], "routed_at": _iso(one["routed_at"]), **{name: one[name] for name in _DECISION}}
+        for one in decisions
+    ]
+    return {
+        "lead_id": lead_id,
+        "state": state.state,
+        "rep_id": state.rep_id,
+        "batch_id": state.batch_id,
+        "decisions": told,
+        "explanation": explain(ledger, lead_id).to_dict() if decisions else None,
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _chosen(ledger: Ledger, decisions: Sequence[dict[str, Any]], lead_id: str, batch_id: str | None) -> dict[str, Any]:
     if batch_id is not None:
         of_batch = [decision for decision in decisions if decision["batch_id"] == batch_id]
@@ -232,7 +206,7 @@ def history_of(decisions: Sequence[dict[str, Any]], outcomes: Sequence[dict[str,
         told.append((decision["routed_at"], f"{what}, batch {decision['batch_id']}"))
     told += [(one["at"], f"{one['kind']} by {one['rep_id']}") for one in outcomes]
     # Stable: what was decided and told at the same moment stays in this order.
-    return tuple({"at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "what": what} for at, what in sorted(told, key=lambda one: one[0]))
+    return tuple({"at": _iso(at), "what": what} for at, what in sorted(told, key=lambda one: one[0]))
 
 
 _DECISION = (
@@ -248,14 +222,14 @@ def _explained(
     split = stored_split(stored)
     suitability = stored_suitability(record, split.roster, decision)
     notices = [f"The ledger's tables of this batch do not fit together: {finding}." for finding in split.findings]
-    reps = _Reps(split, suitability, decision, notices).views()
+    reps = RepsOnLead(split, suitability, decision, notices).views()
     after = counters_with(split.roster, split.count)
     return LeadExplanation(
         lead_id=str(decision["lead_id"]),
         decision={name: decision[name] for name in _DECISION},
         batch={
             "batch_id": record.batch_id,
-            "routed_at": f"{record.routed_at:%Y-%m-%dT%H:%M:%SZ}",
+            "routed_at": _iso(record.routed_at),
             "leads": record.leads,
             "engine_version": record.engine_version,
             "plan_sha256": record.plan_sha256,
@@ -279,95 +253,3 @@ def _about_prices(proof: Mapping[str, Any], decision: Mapping[str, Any]) -> list
     if proof.get("truncated"):
         told.append("The batch had more pairs of leads and reps than are kept: prices are those among the pairs kept.")
     return told
-
-
-class _Reps:
-    """The views of every rep on one lead."""
-
-    def __init__(
-        self, split: StoredSplit, suitability: Suitability, decision: Mapping[str, Any], notices: list[str]
-    ) -> None:
-        self.split, self.suitability, self.notices = split, suitability, notices
-        self.decision, self.lead = decision, int(decision["position"])
-        self.ids = [str(rep) for rep in split.roster.index]
-        self.before = counters_before(split.roster)
-        at = split.choices.of(self.lead)
-        self.pairs = {int(rep): at.start + k for k, rep in enumerate(split.choices.rep[at])}
-
-    def views(self) -> list[RepView]:
-        """Return every rep once: who has it, who could have had it, who could not."""
-        holder = int(self.split.rep[self.lead])
-        prices = self._prices() if self.pairs else {}
-        has, could, could_not = [], [], []
-        for row in range(len(self.ids)):
-            if row == holder:
-                has.append(self._holder(row, prices.get(row)))
-            elif row in self.pairs and row in prices:
-                could.append(self._could(row, prices[row]))
-            else:
-                could_not.append(self._could_not(row))
-        last = (math.inf,)
-        could.sort(key=lambda view: last if view.price is None else view.price.order)
-        return has + could + could_not
-
-    def _prices(self) -> dict[int, Price | None]:
-        try:
-            return LeadPrices(self.split).of_lead(self.lead)
-        except ValueError as error:
-            self.notices.append(f"No prices: the stored split is not the best of its own tables ({error}).")
-            return dict.fromkeys(self.pairs)
-
-    def _view(self, row: int, group: str, sentence: str, code: str, **more: Any) -> RepView:
-        level = int(self.split.roster["level"].iloc[row])
-        km, value, preference = None, None, ""
-        if row in self.pairs:
-            pair, choices = self.pairs[row], self.split.choices
-            km, value = float(choices.travel_km[pair]), float(choices.value[pair])
-            preference = PREFERENCES[int(choices.rank[pair])]
-        else:
-            km = float(self.suitability.kilometres(np.array([0]), np.array([row]))[0])
-        name = str(self.suitability.roster.frame["name"].iloc[row]) if "name" in self.suitability.roster.frame else ""
-        return RepView(
-            rep_id=self.ids[row], name=name, group=group, sentence=sentence, code=code, preference=preference,
-            share_before=level / LEVEL_UNIT, share_after=(level + int(self.split.charged[row])) / LEVEL_UNIT,
-            leads_in_batch=int(self.split.count[row]), travel_km=None if km is None or math.isnan(km) else round(km, 1),
-            expected_value=None if value is None else round(value, 2), **more,
-        )  # fmt: skip
-
-    def _offer(self, row: int) -> Offer:
-        if row < 0:
-            return Offer(-1, -1, math.nan)
-        pair, choices = self.pairs[row], self.split.choices
-        return Offer(row, int(choices.rank[pair]), float(choices.travel_km[pair]))
-
-    def _words(self, row: int, price: Price | None) -> str:
-        now = -1 if price is None else price.instead_of
-        return price_words(price, self._offer(row), self._offer(now), self.ids)
-
-    def _holder(self, row: int, price: Price | None) -> RepView:
-        sentence = "has it"
-        if price is not None and price.decided_by != "tie":
-            sentence = f"has it; beside the fairest split, {self._words(row, price)}"
-        return self._view(row, "has_it", sentence, str(self.decision["reason_code"]), price=price)
-
-    def _could(self, row: int, price: Price | None) -> RepView:
-        code = "" if price is None else price.decided_by
-        return self._view(row, "could", self._words(row, price), code, price=price)
-
-    def _could_not(self, row: int) -> RepView:
-        refusal = self._refusal(row)
-        if refusal is not None:
-            return self._view(row, "could_not", refusal.sentence, refusal.code, until=refusal.until)
-        if self.decision["reason_code"] == "already_routed":
-            return self._view(row, "could_not", "was not asked: the lead was routed already", "already_routed")
-        if self.suitability.barred[0]:
-            return self._view(row, "could_not", "was not asked: the lead cannot go to anybody as it is", "lead")
-        if row in self.pairs:
-            return self._view(row, "could_not", "has no room left by the leads that went to their matches", "full")
-        sentence = "could have taken it, but was not among the pairs kept of so large a batch"
-        return self._view(row, "could_not", sentence, "not_kept")
-
-    def _refusal(self, row: int) -> Refusal | None:
-        if row in self.pairs:  # every rule but capacity holds, whatever the words would say
-            return capacity_refusal(self.suitability.roster, self.before, row)
-        return refusal_of(self.suitability, 0, row)

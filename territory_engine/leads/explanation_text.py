@@ -14,7 +14,8 @@ from territory_engine.leads.queueing import obstacle_clauses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from territory_engine.leads.explanation import LeadExplanation, RepView
+    from territory_engine.leads.explanation import LeadExplanation
+    from territory_engine.leads.rep_views import RepView
 
 _SHOWN = 12
 """Reps told one by one in each group; more are summed up."""

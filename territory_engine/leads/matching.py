@@ -186,7 +186,7 @@ def _by_similar_name(leads: _Leads, index: AccountIndex, policy: Matching, rest:
         close = names[best - scores < max(policy.company_margin, 1e-9)]
         members = np.concatenate([index.sorted_names.of_key(k) for k in close.tolist()])
         said = f"its company name {shown!r} is like that of account {{}} (similarity {best:.0f} of 100)"
-        if len(np.unique(index.owner[members])) == 1:
+        if _one_owner(index, members):
             top = np.concatenate([index.sorted_names.of_key(k) for k in names[scores == best].tolist()])
             _found(leads, index, i, "company", int(_nearest_of(leads, index, i, top)), said, len(top))
         else:
@@ -226,14 +226,14 @@ def _decide(
     named = (
         members[index.name_key[members] == leads.name_key[i]] if kind == "domain" and leads.name_key[i] else members[:0]
     )
-    if len(named) and len(np.unique(index.owner[named])) == 1:
+    if len(named) and _one_owner(index, named):
         leads.kind[i], leads.account[i] = kind, int(_nearest_of(leads, index, i, named))
         told = said.format(_called(index, leads.account[i]))
         leads.evidence[i] = _after(leads.evidence[i], f"{told}, the only owner's of {len(members):,} with its name")
         return
     members = named if len(named) else members
     where, here = _at_its_place(leads, index, i, members)
-    if len(here) and len(np.unique(index.owner[here])) == 1:
+    if len(here) and _one_owner(index, here):
         leads.kind[i], leads.account[i] = kind, int(_nearest_of(leads, index, i, here))
         told = said.format(_called(index, leads.account[i]))
         leads.evidence[i] = _after(leads.evidence[i], f"{told}, the only owner's of {len(members):,} {where}")
@@ -308,7 +308,7 @@ def _by_postal_code(leads: _Leads, index: AccountIndex) -> None:
         if known is not None:
             territory, accounts = known
             code = leads.postal[i].partition(" ")[2]
-            all_ = "the one account" if accounts == 1 else f"all {accounts:,} accounts"
+            all_ = {1: "the one account", 2: "both accounts"}.get(accounts, f"all {accounts:,} accounts")
             said = f"{all_} in its postal code {code} {'is' if accounts == 1 else 'are'} in territory {territory}"
             _in_territory(leads, i, "postal_code", territory, said)
 
@@ -341,6 +341,11 @@ def _called(index: AccountIndex, account: int) -> str:
     name = index.name[account]
     own = shown_text(str(index.ids[account]))
     return f"{own} ({shown_text(name, 60)})" if name else own
+
+
+def _one_owner(index: AccountIndex, members: NDArray[np.int64]) -> bool:
+    owners = index.owner[members]
+    return bool((owners == owners[0]).all())
 
 
 def _whose(index: AccountIndex, account: int) -> str:

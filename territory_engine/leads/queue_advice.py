@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from territory_engine.leads.choices import Suitability
-    from territory_engine.leads.explanation import RepView
+    from territory_engine.leads.rep_views import RepView
 
 _SHOWN = 5
 _CAPACITY = ("open_leads", "per_day", "per_week")

@@ -253,7 +253,9 @@ def _may_be(
 
 def _counts(texts: Sequence[str], which: NDArray[np.int64]) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
     """Return how often each of 32 classes of characters is in the texts that are used, and their rows for ``which``."""
-    used, row = np.unique(which, return_inverse=True)
+    marked = np.zeros(len(texts), bool)
+    marked[which] = True
+    used, row = np.flatnonzero(marked), (np.cumsum(marked) - 1)[which]
     out = np.zeros((len(used), 32), np.int16)
     for start in range(0, len(used), _BATCH):
         some = [texts[i] for i in used[start : start + _BATCH].tolist()]

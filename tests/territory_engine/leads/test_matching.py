@@ -132,7 +132,7 @@ def test_what_the_policy_ignores_is_not_matched(index):
 def test_a_postal_code_of_one_territory_decides_and_one_of_several_does_not(index):
     found = match_one(index, postal_code="50010")
     assert (found.kind, found.rep_id) == ("postal_code", "R1")
-    assert found.evidence == "all 2 accounts in its postal code 50010 are in territory R1"
+    assert found.evidence == "both accounts in its postal code 50010 are in territory R1"
     assert (
         match_one(index_of([*ACCOUNTS, ("X", "X", "", "50010", 42, -93, "R3")]), postal_code="50010").kind
         != "postal_code"

@@ -75,7 +75,7 @@ record = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # files
+@settings(max_examples=40, deadline=None)  # files are slow
 @given(st.lists(record, min_size=1, max_size=4))
 def test_leads_hash_alike_from_a_file_and_from_records(tmp_path_factory, leads):
     records = [{"lead_id": f"L{i}", **lead} for i, lead in enumerate(leads)]
@@ -245,12 +245,28 @@ def test_records_that_are_no_objects_and_fields_that_are_lists_are_refused():
 
 
 @pytest.mark.parametrize(
-    "company", ["=cmd|' /C calc'!A0", "<script>alert(1)</script>", "🙂 Café", "\u202egnp.exe", "O'Hara"]
+    "company",
+    ["<script>alert(1)</script>", "🙂 Café", "\u202egnp.exe", "O'Hara", "@properties", "+One Hotels", "- 5 -"],
 )
 def test_odd_names_are_read_as_they_are(company):
     batch = one(company=company)
     assert batch.rejected == {}
     assert batch.frame["company"][0] == company
+
+
+@pytest.mark.parametrize(
+    "company", ["=cmd|' /C calc'!A0", "=1+1", "@SUM(1+1)*cmd|' /C calc'!A0", "+cmd|x", "-2+3+cmd|x"]
+)
+def test_a_formula_in_a_name_rejects_the_lead(company):
+    (finding,) = one(company=company).rejected[0]
+    assert finding.column == "company"
+    assert "formula" in finding.what
+
+
+@pytest.mark.parametrize("lead_id", ["=1", "+1", "-1", "@a"])
+def test_a_lead_id_that_a_spreadsheet_would_run_is_rejected_since_answers_hold_ids_as_they_are(lead_id):
+    batch = leads_of_records([{"lead_id": lead_id}, {"lead_id": "a-1"}], now=NOW)
+    assert set(batch.rejected) == {0}
 
 
 def test_broken_and_turning_characters_in_ids_reject_the_lead_and_are_not_stored():

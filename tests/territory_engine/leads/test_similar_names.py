@@ -40,7 +40,7 @@ def compared_one_by_one(known: list[str], queries: list[str], threshold: float) 
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(name_lists(), st.sampled_from([80.0, 88.0, 92.0, 95.5, 100.0]))
 def test_every_pair_above_the_threshold_is_found_as_by_comparing_all(lists, threshold):
     known, queries = lists
