@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 860
 _ROW = 24
-_LETTERS = 26
+_LETTERS = 22
 
 
 @dataclass(frozen=True)

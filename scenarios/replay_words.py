@@ -126,7 +126,7 @@ def scope(replay: Replay) -> str:
     span = f"{created.iloc[0]:%Y-%m-%d} to {created.iloc[-1]:%Y-%m-%d}"
     closing = ""
     if replay.close_after_days is not None:
-        closing = f"; a lead is open for {counted(replay.close_after_days, 'day')}"
+        closing = f"; a lead is open for {counted(replay.close_after_days, 'day', 'days')}"
     return f"{counted(len(replay.new.leads), 'lead')} of {span}, routed {replay.schedule.words()}{closing}"
 
 

@@ -33,6 +33,7 @@ from territory_engine.leads.roster import RosterSource
 from territory_engine.leads.splitting import split_batch, tie_order
 from territory_engine.leads.standing import standings
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
+from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
 from territory_engine.plan_directory import read_plan
@@ -153,16 +154,8 @@ class Router:
         digest = hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest()
         opened = ledger if isinstance(ledger, Ledger) else Ledger.open(ledger, lock_timeout_s=lock_timeout_s)
         try:
-            return cls(
-                problem,
-                found,
-                policy,
-                opened,
-                plan_path=str(plan),
-                plan_sha256=digest,
-                base_dir=base_dir,
-                keep_tables=keep_tables,
-            )
+            source = {"plan_path": str(plan), "plan_sha256": digest}
+            return cls(problem, found, policy, opened, **source, base_dir=base_dir, keep_tables=keep_tables)
         except BaseException:
             if not isinstance(ledger, Ledger):
                 opened.close()
@@ -217,6 +210,25 @@ class Router:
             return routed_before(stored)
         assembly = self.assemble(batch, at)
         return self.ledger.run(batch_id, batch.sha256, lambda work: self._decide(work, assembly, batch_id))
+
+    def route_queue(self, batch_id: str | None = None, *, at: datetime | None = None) -> RoutedBatch:
+        """Route the leads that wait in the ledger, by the plan and the policy of now.
+
+        Parameters
+        ----------
+        batch_id : str, optional
+            By default made of the moment and of who waits. Every lead that waits is in it; those for whom nothing has
+            changed wait on.
+        at : datetime, optional
+            As for :meth:`route`.
+        """
+        at = (at or datetime.now(UTC)).astimezone(UTC)
+        stored = None if batch_id is None else self.ledger.stored_batch(batch_id)
+        if stored is not None:
+            # Who waits has changed since: the batch is known by its ID alone.
+            return routed_before(stored)
+        batch = waiting_batch(self.ledger.queued())
+        return self.route_batch(batch, batch_id or f"queue {at.isoformat()} {batch.sha256[:12]}", at=at)
 
     def _read(self, leads: Leads, at: datetime) -> tuple[LeadBatch, str]:
         # A batch routed for a moment in the past may hold what was created since: the file is read now.
@@ -289,11 +301,11 @@ class Router:
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
 
-    def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
-        """Whether a file of leads, under this ID, was routed before."""
+    def knows(self, leads: str | Path | None, batch_id: str | None = None) -> bool:
+        """Whether a file of leads (None: the queue), under this ID, was routed before."""
         if batch_id is None:
-            path = Path(leads)
-            batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            path = None if leads is None else Path(leads)
+            batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else ""
         return self.ledger.stored_batch(batch_id) is not None
 
     def roster(self, at: datetime) -> Roster:
@@ -335,6 +347,10 @@ class Router:
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
         proof = proof_of(routing, (*batch.notices, *assembly.choices.notices))
+        tables = (b"", b"")
+        if self.keep_tables:
+            known = roster_table(roster, counters, levels, capacity, order, split)
+            tables = to_parquet(known), to_parquet(choices_table(choices))
         record = BatchRecord(
             batch_id=batch_id,
             content_sha256=batch.sha256,
@@ -346,10 +362,8 @@ class Router:
             leads=len(batch),
             **number,
             proof=proof,
-            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split))
-            if self.keep_tables
-            else b"",
-            choices=to_parquet(choices_table(choices)) if self.keep_tables else b"",
+            roster=tables[0],
+            choices=tables[1],
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)
