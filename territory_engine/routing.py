@@ -240,7 +240,10 @@ class Router:
         if isinstance(leads, pd.DataFrame):
             batch = leads_of_frame(leads, columns=columns, now=now)
         else:
-            batch = leads_of_records(leads, columns=columns, now=now)
+            # A file's own names for its columns are not those of JSON, unless somebody sends them.
+            sent = {name for lead in leads for name in lead}
+            named = {column: own for column, own in columns.items() if own in sent}
+            batch = leads_of_records(leads, columns=named, now=now)
         return batch, batch.sha256
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
