@@ -362,8 +362,13 @@ class Router:
             leads=len(batch),
             **number,
             proof=proof,
+<<<<<<< HEAD
             roster=tables[0],
             choices=tables[1],
+=======
+            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split)),
+            choices=to_parquet(choices_table(choices, split)),
+>>>>>>> h-audit
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)
@@ -460,6 +465,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "level_unit": LEVEL_UNIT,
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
+        "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "truncated": routing.choices.truncated,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "notices": list(notices),
