@@ -45,6 +45,8 @@ class RepView:
         ``"owner"``, ``"territory"``, ``"pool"``; ``""`` for who could not.
     share_before, share_after : float
         Leads per unit of weight at the batch's start and end.
+    weight : float
+        The rep's fair-share weight then.
     leads_in_batch : int
     travel_km, expected_value : float or None
     price : Price or None
@@ -60,6 +62,7 @@ class RepView:
     preference: str
     share_before: float
     share_after: float
+    weight: float
     leads_in_batch: int
     travel_km: float | None = None
     expected_value: float | None = None
@@ -132,7 +135,7 @@ class RepsOnLead:
         return RepView(
             rep_id=self.ids[row], name=name, group=group, sentence=sentence, code=code, preference=preference,
             share_before=level / LEVEL_UNIT, share_after=(level + int(self.split.charged[row])) / LEVEL_UNIT,
-            leads_in_batch=int(self.split.count[row]), travel_km=None if km is None or math.isnan(km) else round(km, 1),
+            weight=float(self.suitability.roster.weight[row]), leads_in_batch=int(self.split.count[row]), travel_km=None if km is None or math.isnan(km) else round(km, 1),
             expected_value=None if value is None else round(value, 2), **more,
         )  # fmt: skip
 
