@@ -35,9 +35,10 @@ def for_everyone(explanation: LeadExplanation) -> str:
         others = counted(len(could), "other rep" if has else "rep")
         able = f"{others} of {everyone:,} could have had it. With them instead:"
         lines += ["", able]
-        for view in could[:_SHOWN]:
+        shown, rest = _shown_of(could)
+        for view in shown:
             lines += [f"  {_called(view)}: {_figures(view)}", f"    {_sentence(view.sentence)}"]
-        lines += _more_who_could(could[_SHOWN:])
+        lines += _more_who_could(rest)
     if _nobody_was_asked(explanation):
         lines += ["", "Nobody was asked: it cannot go to anybody as it is."]
     elif could_not:
@@ -152,9 +153,18 @@ _SUMMARY = {
 }
 
 
+def _shown_of(could: Sequence[RepView]) -> tuple[list[RepView], list[RepView]]:
+    """Return who is told one by one, and who is summed up: of many who would do as well, a few say it all."""
+    ties = [view for view in could if view.code == "tie"]
+    others = [view for view in could if view.code != "tie"]
+    kept = len(ties) if len(ties) <= _FEW + 1 else _FEW
+    room = max(_SHOWN - kept, 0)
+    return ties[:kept] + others[:room], ties[kept:] + others[room:]
+
+
 def _more_who_could(rest: Sequence[RepView]) -> list[str]:
     counts = Counter(view.code for view in rest)
-    return [f"  … with {number:,} more, {_SUMMARY[code]}" for code, number in counts.items()]
+    return [f"  With {number:,} more, {_SUMMARY[code]}." for code, number in counts.items()]
 
 
 def _who_could_not(views: Sequence[RepView]) -> list[str]:

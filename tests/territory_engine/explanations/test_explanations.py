@@ -184,6 +184,29 @@ def test_a_tie_is_said_to_be_one(make_router: MakeRouter) -> None:
     assert others[0].sentence.startswith("nothing would be better or worse: among equals")
 
 
+def test_of_many_who_would_do_as_well_a_few_are_told_one_by_one(make_router: MakeRouter) -> None:
+    import pandas as pd
+
+    router = make_router(reps=pd.DataFrame({"rep_id": [f"N{i:02d}" for i in range(30)]}))
+    router.route([lead("L1")], "b1", at=MONDAY)
+    text = explain(router.ledger, "L1").text()
+    assert text.count("Nothing would be better or worse") == 3
+    assert "  With 29 more, nothing would be better or worse." in text
+
+
+def test_with_slack_whoever_has_it_says_what_the_slack_did(make_router: MakeRouter) -> None:
+    router = make_router({**BY_PLACE, "fair_share": {"fairness_slack": 2}})
+    router.route([lead("L1", value=500, **NEAR_BEN)], "b1", at=MONDAY)
+    router.route([lead("L2", value=500, **NEAR_BEN)], "b2", at=MONDAY)
+    explanation = explain(router.ledger, "L2")
+    (holder,) = explanation.of_group("has_it")
+    assert holder.sentence == (
+        "has it; beside the fairest split, shares would be less even: R2 would end the batch at 2.00 instead of 1.00 and R3,"
+        " whose turn it was, at 0.00 instead of 1.00; the batch would be worth 84.72 more"
+    )
+    assert explanation.notices[0].startswith("The policy lets a rep be 2 leads off the fairest split")
+
+
 def test_a_rep_who_was_full_before_the_batch_could_not_and_one_filled_by_it_could(make_router: MakeRouter) -> None:
     router = make_router({"limits": {"per_day": "most"}}, most=[1, 2, 3])
     router.route([lead("K1", account_id="A0")], "b1", at=MONDAY)
