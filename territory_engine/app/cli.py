@@ -17,6 +17,7 @@ from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRU
 from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
+from territory_engine.app.replay_command import replay
 from territory_engine.app.route_command import route
 from territory_engine.app.scenarios_command import scenarios
 from territory_engine.app.serve_command import serve, serve_key
@@ -244,6 +245,7 @@ def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
 app.command()(diff)
 app.command("log")(log)
 app.command()(rebalance)
+app.command()(replay)
 app.command()(route)
 app.command()(explain)
 app.command()(serve)

@@ -21,6 +21,7 @@ _NOT_CLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SKEW = timedelta(minutes=5)  # the clocks of two systems differ
 _LONGEST_TEXT = 500
 _MOST_ITEMS = 100
+_LARGEST_INTEGER = 2**53  # the last that a float, and so any JSON reader, has exactly
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -58,7 +59,7 @@ def _email(text: str) -> str:
 def _clean(text: str) -> str:
     if len(text) > _LONGEST_TEXT:
         raise PydanticCustomError("column", "is too long")
-    if _NOT_CLEAN.search(text):
+    if not text.isprintable() and _NOT_CLEAN.search(text):
         raise PydanticCustomError("column", "has control characters")
     return text
 
@@ -79,7 +80,11 @@ def _several(value: Any) -> Any:
 
 
 def _column(value: Any) -> Any:
-    if isinstance(value, bool | int | float):
+    if isinstance(value, int):  # true and false too
+        if abs(value) > _LARGEST_INTEGER:
+            raise PydanticCustomError("column", "is too large a number")
+        return value
+    if isinstance(value, float):
         if not math.isfinite(value):
             raise PydanticCustomError("column", "is not a finite number")
         return value
@@ -218,7 +223,7 @@ class Outcome(BaseModel):
         min_length=1, description="ISO 8601 with an offset; not in the future.", examples=["2026-03-05T16:00:00Z"]
     )
     value: Finite | None = Field(default=None, description="What it brought.", examples=[11500])
-    note: dict[str, Column] | None = Field(
+    note: dict[Annotated[str, Field(min_length=1, max_length=100, pattern=_CLEAN)], Column] | None = Field(
         default=None, max_length=_MOST_ITEMS, description="Anything short, by name.", examples=[{"stage": "signed"}]
     )
 

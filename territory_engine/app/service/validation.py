@@ -79,6 +79,15 @@ def read_batch(
     return str(batch_id), [_record(lead, names) for lead in checked]
 
 
+def is_id(text: str) -> bool:
+    """Return whether text can be the ID of a lead."""
+    try:
+        _ID.validate_python(text, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
 _OUTCOMES: TypeAdapter[list[Any]] = TypeAdapter(list[Outcome])
 
 
@@ -192,7 +201,7 @@ _WORDS = {
 def _translate(errors: Iterable[Any], path: str, name: str, problems: Problems) -> None:
     for each in errors:
         error: ErrorDetails = each
-        parts = [_part(part) if isinstance(part, str) else f"[{part}]" for part in error["loc"]]
+        parts = [_part(part) if isinstance(part, str) else f"[{part}]" for part in error["loc"] if part != "[key]"]
         where = ".".join(part for part in (path, name, *parts) if part)
         field = str(error["loc"][0]) if error["loc"] else name
         kind = error["type"]
