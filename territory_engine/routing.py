@@ -350,7 +350,7 @@ class Router:
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)
-            tables = to_parquet(known), to_parquet(choices_table(choices))
+            tables = to_parquet(known), to_parquet(choices_table(choices, split))
         record = BatchRecord(
             batch_id=batch_id,
             content_sha256=batch.sha256,
@@ -362,13 +362,8 @@ class Router:
             leads=len(batch),
             **number,
             proof=proof,
-<<<<<<< HEAD
             roster=tables[0],
             choices=tables[1],
-=======
-            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split)),
-            choices=to_parquet(choices_table(choices, split)),
->>>>>>> h-audit
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)

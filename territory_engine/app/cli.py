@@ -14,12 +14,8 @@ import typer
 from territory_engine import __version__
 from territory_engine.app.audit_command import audit
 from territory_engine.app.diff_command import diff
-<<<<<<< HEAD
-from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
-from territory_engine.app.explain_command import explain
-=======
 from territory_engine.app.exit_codes import DONE, INFEASIBLE, INTERRUPTED, answering, tell
->>>>>>> h-audit
+from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
 from territory_engine.app.replay_command import replay
