@@ -462,7 +462,6 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "fair_worth_level": routing.levels.fair_worth_level,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "truncated": routing.choices.truncated,
-        "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
         "notices": list(notices),
     }
 
