@@ -8,7 +8,8 @@
     ├── PlanDirectoryError      a plan directory that cannot be read or written (exit code 2)
     ├── LedgerError             a ledger that cannot be opened, read or written (exit code 2)
     │   ├── BatchConflictError      the batch's ID stands in the ledger with other content
-    │   └── LedgerUnavailableError  cannot be reached now, or is locked: trying again may help
+    │   ├── LedgerUnavailableError  cannot be reached now, or is locked: trying again may help
+    │   └── UnknownLeadError        no lead of this ID was routed
     ├── SchedulerError          a Dask cluster that is not there, or cannot run scenarios (exit code 2)
     └── NoPlanError             no plan found inside the time limit, nothing proved (exit code 4)
 
@@ -113,6 +114,10 @@ class LedgerUnavailableError(LedgerError):
     def __init__(self, message: str, *, transient: bool = False) -> None:
         self.transient = transient
         super().__init__(message)
+
+
+class UnknownLeadError(LedgerError):
+    """The ledger knows no lead of this ID, or not in this batch."""
 
 
 class SchedulerError(TerritoryError):

@@ -33,6 +33,7 @@ from territory_engine.leads.roster import RosterSource
 from territory_engine.leads.splitting import split_batch, tie_order
 from territory_engine.leads.standing import standings
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
+from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
 from territory_engine.plan_directory import read_plan
@@ -87,8 +88,10 @@ class Router:
         plan_path: str = "",
         plan_sha256: str = "",
         base_dir: Path | None = None,
+        keep_tables: bool = True,
     ) -> None:
         self.policy = policy
+        self.keep_tables = keep_tables
         self.ledger = ledger
         self.plan_path, self.plan_sha256 = plan_path, plan_sha256
         self._config = problem.config
@@ -105,6 +108,8 @@ class Router:
         policy: str | Path | Policy | None = None,
         *,
         lock_timeout_s: float = 900.0,
+        base_dir: Path | None = None,
+        keep_tables: bool = True,
     ) -> Router:
         """Open a plan directory and a ledger for routing.
 
@@ -118,6 +123,11 @@ class Router:
             A policy file; every default where left out.
         lock_timeout_s : float
             How long a batch waits for others that are being routed.
+        base_dir : path, optional
+            Folder that the reps file of a `policy` that is no file starts from; by default the current one.
+        keep_tables : bool
+            Whether the ledger keeps each batch's roster and choices, which explanations and the audit need. Off for a
+            ledger that is thrown away.
 
         Raises
         ------
@@ -129,7 +139,7 @@ class Router:
             The ledger cannot be opened.
         """
         folder = Path(plan)
-        base_dir = Path()
+        base_dir = base_dir or Path()
         if policy is None:
             policy = Policy()
         elif not isinstance(policy, Policy):
@@ -144,7 +154,8 @@ class Router:
         digest = hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest()
         opened = ledger if isinstance(ledger, Ledger) else Ledger.open(ledger, lock_timeout_s=lock_timeout_s)
         try:
-            return cls(problem, found, policy, opened, plan_path=str(plan), plan_sha256=digest, base_dir=base_dir)
+            source = {"plan_path": str(plan), "plan_sha256": digest}
+            return cls(problem, found, policy, opened, **source, base_dir=base_dir, keep_tables=keep_tables)
         except BaseException:
             if not isinstance(ledger, Ledger):
                 opened.close()
@@ -182,12 +193,42 @@ class Router:
         """
         at = (at or datetime.now(UTC)).astimezone(UTC)
         batch, default_id = self._read(leads, at)
-        batch_id = default_id if batch_id is None else batch_id
+        return self.route_batch(batch, default_id if batch_id is None else batch_id, at=at)
+
+    def route_batch(self, batch: LeadBatch, batch_id: str, *, at: datetime) -> RoutedBatch:
+        """Route leads that were read before, as :meth:`route` does.
+
+        Parameters
+        ----------
+        batch : LeadBatch
+        batch_id : str
+        at : datetime
+            With a time zone.
+        """
         stored = self.ledger.stored_batch(batch_id, batch.sha256)
         if stored is not None:
             return routed_before(stored)
         assembly = self.assemble(batch, at)
         return self.ledger.run(batch_id, batch.sha256, lambda work: self._decide(work, assembly, batch_id))
+
+    def route_queue(self, batch_id: str | None = None, *, at: datetime | None = None) -> RoutedBatch:
+        """Route the leads that wait in the ledger, by the plan and the policy of now.
+
+        Parameters
+        ----------
+        batch_id : str, optional
+            By default made of the moment and of who waits. Every lead that waits is in it; those for whom nothing has
+            changed wait on.
+        at : datetime, optional
+            As for :meth:`route`.
+        """
+        at = (at or datetime.now(UTC)).astimezone(UTC)
+        stored = None if batch_id is None else self.ledger.stored_batch(batch_id)
+        if stored is not None:
+            # Who waits has changed since: the batch is known by its ID alone.
+            return routed_before(stored)
+        batch = waiting_batch(self.ledger.queued())
+        return self.route_batch(batch, batch_id or f"queue {at.isoformat()} {batch.sha256[:12]}", at=at)
 
     def _read(self, leads: Leads, at: datetime) -> tuple[LeadBatch, str]:
         # A batch routed for a moment in the past may hold what was created since: the file is read now.
@@ -199,8 +240,17 @@ class Router:
         if isinstance(leads, pd.DataFrame):
             batch = leads_of_frame(leads, columns=columns, now=now)
         else:
-            batch = leads_of_records(leads, columns=columns, now=now)
+            # A file's own names for its columns are not those of JSON, unless somebody sends them.
+            sent = {name for lead in leads for name in lead}
+            named = {column: own for column, own in columns.items() if own in sent}
+            batch = leads_of_records(leads, columns=named, now=now)
         return batch, batch.sha256
+
+    def lead(self, lead_id: str) -> dict[str, Any] | None:
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
+        from territory_engine.leads.explanation import lead_record
+
+        return lead_record(self.ledger, lead_id)
 
     @property
     def lead_columns(self) -> tuple[str, ...]:
@@ -251,19 +301,27 @@ class Router:
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
 
-    def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
-        """Whether a file of leads, under this ID, was routed before."""
+    def knows(self, leads: str | Path | None, batch_id: str | None = None) -> bool:
+        """Whether a file of leads (None: the queue), under this ID, was routed before."""
         if batch_id is None:
-            path = Path(leads)
-            batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            path = None if leads is None else Path(leads)
+            batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else ""
         return self.ledger.stored_batch(batch_id) is not None
+
+    def roster(self, at: datetime) -> Roster:
+        """Return the reps as they are at a moment."""
+        return self._source.at(at)
+
+    def suitability(self, batch: LeadBatch, at: datetime) -> Suitability:
+        """Match a batch and put it beside the reps at a moment, without asking for every pair."""
+        return Suitability.of(
+            batch, match(batch, self._index, self.policy.matching), self.roster(at), self.policy, self._config, at
+        )
 
     def assemble(self, batch: LeadBatch, at: datetime) -> Assembly:
         """Match a batch and find who may take each lead, at a moment; the ledger is not asked."""
-        matches = match(batch, self._index, self.policy.matching)
-        roster = self._source.at(at)
-        suitability = Suitability.of(batch, matches, roster, self.policy, self._config, at)
-        return Assembly(batch, roster, suitability, suitability.choices(), at)
+        suitability = self.suitability(batch, at)
+        return Assembly(batch, suitability.roster, suitability, suitability.choices(), at)
 
     def _decide(self, work: BatchWork, assembly: Assembly, batch_id: str) -> RoutedBatch:
         if work.stored is not None:
@@ -289,6 +347,10 @@ class Router:
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
         proof = proof_of(routing, (*batch.notices, *assembly.choices.notices))
+        tables = (b"", b"")
+        if self.keep_tables:
+            known = roster_table(roster, counters, levels, capacity, order, split)
+            tables = to_parquet(known), to_parquet(choices_table(choices, split))
         record = BatchRecord(
             batch_id=batch_id,
             content_sha256=batch.sha256,
@@ -300,8 +362,8 @@ class Router:
             leads=len(batch),
             **number,
             proof=proof,
-            roster=to_parquet(roster_table(roster, counters, levels, capacity, order, split)),
-            choices=to_parquet(choices_table(choices, split)),
+            roster=tables[0],
+            choices=tables[1],
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)

@@ -15,10 +15,12 @@ import uuid
 from collections.abc import Generator, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("fuzz", print_blob=True)
+# No test measures time: a busy machine is no fault of the code.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", _PATIENT, derandomize=True)
+settings.register_profile("fuzz", _PATIENT, print_blob=True)
 settings.load_profile("fuzz" if os.environ.get("TERRITORY_ENGINE_FUZZ") else "repeatable")
 
 COMPONENT_OF_MARKER = {"browser": "chromium", "postgresql": "postgresql"}

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import fixed_centres, methods, scenarios, territory_design
+from benchmarks import fixed_centres, lead_routing, methods, scenarios, territory_design
 from benchmarks.instances import Instance, literature_folders, read_instance
 from benchmarks.methods import OURS, Terms, ask_ours, ask_peer, judged, labels_of
 from benchmarks.open_data import branch_instances, county_instances, write_folder
@@ -69,6 +69,29 @@ def test_the_literature_benchmark_runs_on_a_tiny_instance(tmp_path: Path) -> Non
     (tmp_path / "best_known.csv").write_text("family,instance,best_known\ngap,tiny,1\n")
     rows = fixed_centres.literature(tmp_path, tmp_path / "out", 5.0, peers=True)
     assert rows[0]["objective"] == rows[0]["plain CP-SAT"]
+
+
+def test_the_lead_benchmark_runs_on_a_small_batch_and_verifies_the_proof(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lead_routing, "SMALL", ((5, 4, 2),))
+    monkeypatch.setattr(lead_routing, "DENSE", (30, 6, 6))
+    size = ["--leads", "60", "--reps", "6", "--able", "3", "--repeats", "2"]
+    monkeypatch.setattr(sys, "argv", ["lead_routing", *size])
+    lead_routing.main()
+    shown = capsys.readouterr().out
+    assert "| 60 × 6, 3 able |" in shown
+    assert "| yes |" in shown
+    assert "| NO |" not in shown
+
+
+def test_the_lead_benchmark_does_not_take_another_split_for_proved() -> None:
+    problem = lead_routing.batch(40, 5, 3)
+    split = lead_routing.timed(problem)[1]
+    assert lead_routing.proved(problem, split)
+    pair = split.pair.copy()
+    pair[0] = problem.lead_start[0] + (pair[0] - problem.lead_start[0] + 1) % 3
+    assert not lead_routing.proved(problem, dataclasses.replace(split, pair=pair))
 
 
 # --- the judge ----------------------------------------------------------------------------------------------------------

@@ -118,7 +118,19 @@ def test_the_audit_may_import_nothing_that_made_the_plan() -> None:
 
 
 def test_the_command_line_imports_nothing_heavy_until_a_command_runs() -> None:
-    heavy = ["pandas", "numpy", "ortools", "geopandas", "folium", "numba", "scipy", "rich.live"]
+    heavy = [
+        "pandas",
+        "numpy",
+        "ortools",
+        "geopandas",
+        "folium",
+        "numba",
+        "scipy",
+        "rich.live",
+        "fastapi",
+        "uvicorn",
+        "limits",
+    ]
     code = f"import sys, territory_engine.app.cli; print([m for m in {heavy} if m in sys.modules])"
     assert run(sys.executable, "-c", code).stdout.strip() == "[]"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from solvers.fair_split.transport import link, pair_at, unlink
+from solvers.fair_split.membership import link, pair_at, unlink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,9 +85,15 @@ def even_value(
         last = max(last, col[own[i]])
     head, after, before = np.full(max(m, last + 1), -1), np.full(n, -1), np.full(n, -1)
     count = np.zeros(max(m, last + 1), np.int64)
+    width = len(head)
+    for q in range(len(col)):
+        width = max(width, col[q] + 1)
+    movable = np.zeros((len(head), width), np.int32)
     for i in range(n - 1, -1, -1):
         count[col[own[i]]] += 1
         link(i, col[own[i]], head, after, before)
+        for q in range(start[i], start[i + 1]):
+            movable[col[own[i]], col[q]] += 1
     changed, checked = np.ones(m, np.int64), np.zeros((m, m), np.int64)
     clock, made = 1, 0
     again = True
@@ -95,7 +101,11 @@ def even_value(
         again = False
         for r in range(m):
             for s in range(r + 1, m):
+                if movable[r, s] == 0 and movable[s, r] == 0:
+                    continue
                 while checked[r, s] < max(changed[r], changed[s]):
+                    if 2 * abs(share[r] - share[s]) <= step[r] + step[s]:
+                        break  # not even worth 1 would help
                     ours, ours_worth = _gathered(start, col, worth, head, after, r, s)
                     theirs, theirs_worth = _gathered(start, col, worth, head, after, s, r)
                     gap, steps = share[r] - share[s], step[r] + step[s]
@@ -122,22 +132,18 @@ def even_value(
                     if give < 0 and take < 0:
                         checked[r, s] = clock
                         break
-                    if give >= 0:
-                        unlink(give, r, head, after, before)
-                        link(give, s, head, after, before)
-                        own[give] = pair_at(start, col, give, s)
-                        share[r] -= worth[give] * step[r]
-                        share[s] += worth[give] * step[s]
-                        count[r] -= 1
-                        count[s] += 1
-                    if take >= 0:
-                        unlink(take, s, head, after, before)
-                        link(take, r, head, after, before)
-                        own[take] = pair_at(start, col, take, r)
-                        share[s] -= worth[take] * step[s]
-                        share[r] += worth[take] * step[r]
-                        count[s] -= 1
-                        count[r] += 1
+                    for i, a, b in ((give, r, s), (take, s, r)):
+                        if i >= 0:
+                            unlink(i, a, head, after, before)
+                            link(i, b, head, after, before)
+                            own[i] = pair_at(start, col, i, b)
+                            share[a] -= worth[i] * step[a]
+                            share[b] += worth[i] * step[b]
+                            count[a] -= 1
+                            count[b] += 1
+                            for q in range(start[i], start[i + 1]):
+                                movable[a, col[q]] -= 1
+                                movable[b, col[q]] += 1
                     clock += 1
                     made += 1
                     changed[r], changed[s] = clock, clock

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from solvers.fair_split.transport import FAR, link, pair_at, unlink
+from solvers.fair_split.membership import FAR, link, pair_at, unlink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from solvers.fair_split.checks import check
 from solvers.fair_split.costs import LeadCosts
 from solvers.fair_split.pairs import Pairs
 from solvers.fair_split.problem import FairSplit
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
 def fair_split(problem: FairSplitProblem) -> FairSplit:
     """Return the best split: most leads, least ranks, fairest, best value, tie order; with the prices that prove it.
 
-    The same problem gives the same split, on any machine. ValueError where numbers would leave 64 bits, where only some
-    steps are 0, or where "even_value" lacks its arrays.
+    The same problem gives the same split, on any machine. ValueError where an array is not what ``FairSplitProblem`` says,
+    where numbers would leave 64 bits, where only some steps are 0, or where "even_value" lacks its arrays.
     """
     marks = [time.perf_counter()]
+    check(problem)
     m, n = problem.n_reps, problem.n_leads
     costs, pairs = LeadCosts.of(problem), Pairs.of(problem)
     ranked = rank_stage(problem, pairs, costs)

@@ -18,14 +18,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from solvers.fair_split.exchanges import even_out
+from solvers.fair_split.membership import FAR, link, pair_at, unlink
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FAR = np.int64(2**62)
 SAMPLED_FROM = 4_000
 """Batches of more leads get their first prices from a quarter of them."""
 
 SAMPLE = 4
+PHASES, COARSE, ENOUGH = 20, 1.2, 500
+"""Where leads have more than ``COARSE`` cheapest pairs, prices are raised all at once as long as one in ``ENOUGH`` leads is
+too much somewhere, at most ``PHASES`` times; then path by path."""
+
 SCATTER = 2_654_435_761
 """Multiplier that scatters row numbers over 32 bits (Knuth): a sample must not follow the order of the file."""
 
@@ -48,41 +54,6 @@ def cheapest_pairs(
             if reduced < least:
                 best, least = q, reduced
         own[i] = best
-
-
-@njit(cache=True, nogil=True)
-def pair_at(start: NDArray[np.int64], col: NDArray[np.int32], i: int, s: int) -> int:
-    """Return the pair of lead ``i`` with column ``s``, or −1: columns ascend within a lead."""
-    low, high = start[i], start[i + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if col[middle] < s:
-            low = middle + 1
-        else:
-            high = middle
-    if low < start[i + 1] and col[low] == s:
-        return int(low)
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def unlink(i: int, r: int, head: NDArray[np.int64], after: NDArray[np.int64], before: NDArray[np.int64]) -> None:
-    """Take lead ``i`` off the list of column ``r``."""
-    if before[i] >= 0:
-        after[before[i]] = after[i]
-    else:
-        head[r] = after[i]
-    if after[i] >= 0:
-        before[after[i]] = before[i]
-
-
-@njit(cache=True, nogil=True)
-def link(i: int, r: int, head: NDArray[np.int64], after: NDArray[np.int64], before: NDArray[np.int64]) -> None:
-    """Put lead ``i`` first on the list of column ``r``."""
-    before[i], after[i] = -1, head[r]
-    if head[r] >= 0:
-        before[head[r]] = i
-    head[r] = i
 
 
 @njit(cache=True, nogil=True)
@@ -110,6 +81,120 @@ def _fresh_row(
 
 
 @njit(cache=True, nogil=True)
+def _imbalance(
+    col: NDArray[np.int32],
+    least: NDArray[np.int64],
+    most: NDArray[np.int64],
+    own: NDArray[np.int64],
+    price: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what flows from each column into the pool, at its best for the prices, and what is too much at each node."""
+    m = len(least)
+    flow, excess = np.empty(m, np.int64), np.zeros(m + 1, np.int64)
+    for q in own:
+        excess[col[q]] += 1
+    for r in range(m):
+        if price[r] > price[m]:
+            flow[r] = most[r]
+        elif price[r] < price[m]:
+            flow[r] = least[r]
+        else:
+            flow[r] = min(max(excess[r], least[r]), most[r])
+        excess[r] -= flow[r]
+        excess[m] += flow[r]
+    excess[m] -= len(own)
+    return flow, excess
+
+
+@njit(cache=True, nogil=True)
+def _nearest(
+    start: NDArray[np.int64],
+    col: NDArray[np.int32],
+    cost: NDArray[np.int64],
+    least: NDArray[np.int64],
+    most: NDArray[np.int64],
+    own: NDArray[np.int64],
+    price: NDArray[np.int64],
+    head: NDArray[np.int64],
+    after: NDArray[np.int64],
+    flow: NDArray[np.int64],
+    excess: NDArray[np.int64],
+    edge: NDArray[np.int64],
+    via: NDArray[np.int64],
+    stale: NDArray[np.bool_],
+    distance: NDArray[np.int64],
+    done: NDArray[np.bool_],
+    came: NDArray[np.int64],
+) -> int:
+    """Return the nearest node with too little, or −1, and raise the prices of all that are nearer (Dijkstra).
+
+    ``distance`` is 0 at the sources and ``FAR`` elsewhere; ``came`` leads back.
+    """
+    m = len(least)
+    target = -1
+    done[:] = False
+    while True:
+        r, near = -1, FAR
+        for s in range(m + 1):
+            if not done[s] and distance[s] < near:
+                r, near = s, distance[s]
+        if r < 0:
+            return -1
+        done[r] = True
+        if excess[r] < 0:
+            target = r
+            break
+        base = near - price[r]
+        if r == m:
+            for s in range(m):
+                if not done[s] and flow[s] > least[s] and base + price[s] < distance[s]:
+                    distance[s], came[s] = base + price[s], m
+            continue
+        if stale[r]:
+            _fresh_row(r, start, col, cost, own, head, after, edge, via)
+            stale[r] = False
+        for s in range(m):
+            if not done[s] and edge[r, s] < FAR:
+                reach = base + edge[r, s] + price[s]
+                if reach < distance[s]:
+                    distance[s], came[s] = reach, r
+        if not done[m] and flow[r] < most[r] and base + price[m] < distance[m]:
+            distance[m], came[m] = base + price[m], r
+    end = distance[target]
+    for s in range(m + 1):
+        if distance[s] < end:
+            price[s] += end - distance[s]
+    return target
+
+
+@njit(cache=True, nogil=True)
+def _raise_prices(
+    start: NDArray[np.int64],
+    col: NDArray[np.int32],
+    cost: NDArray[np.int64],
+    least: NDArray[np.int64],
+    most: NDArray[np.int64],
+    own: NDArray[np.int64],
+    price: NDArray[np.int64],
+    enough: int,
+) -> bool:
+    """Raise the prices of all that has too much until something is near; False where no more than ``enough`` is too much."""
+    n, m = len(own), len(least)
+    flow, excess = _imbalance(col, least, most, own, price)
+    if excess[excess > 0].sum() <= enough:
+        return False
+    head, after, before = np.full(m, -1), np.full(n, -1), np.full(n, -1)
+    for i in range(n):
+        link(i, col[own[i]], head, after, before)
+    edge, via, stale = np.empty((m, m), np.int64), np.empty((m, m), np.int64), np.ones(m, np.bool_)
+    distance, done, came = np.where(excess > 0, np.int64(0), FAR), np.empty(m + 1, np.bool_), np.full(m + 1, -1)
+    found = _nearest(
+        start, col, cost, least, most, own, price, head, after, flow, excess, edge, via, stale, distance, done, came
+    )
+    return bool(found >= 0)
+
+
+@njit(cache=True, nogil=True)
 def _settle(
     start: NDArray[np.int64],
     col: NDArray[np.int32],
@@ -128,70 +213,26 @@ def _settle(
     """
     n, m = len(own), len(least)
     head, after, before = np.full(m, -1), np.full(n, -1), np.full(n, -1)
-    count = np.zeros(m, np.int64)
-    for i in range(n - 1, -1, -1):
-        r = col[own[i]]
-        count[r] += 1
-        link(i, r, head, after, before)
-    # What flows from each column into the pool, at its best for the prices; what is left over is to be moved.
-    flow, excess = np.empty(m, np.int64), np.zeros(m + 1, np.int64)
-    for r in range(m):
-        if price[r] > price[m]:
-            flow[r] = most[r]
-        elif price[r] < price[m]:
-            flow[r] = least[r]
-        else:
-            flow[r] = min(max(count[r], least[r]), most[r])
-        excess[r] = count[r] - flow[r]
-        excess[m] += flow[r]
-    excess[m] -= n
+    # The latest leads are first on the lists, so that they are the first to wait where it makes no other difference.
+    for i in range(n):
+        link(i, col[own[i]], head, after, before)
+    flow, excess = _imbalance(col, least, most, own, price)
     edge, via = np.empty((m, m), np.int64), np.empty((m, m), np.int64)
     stale = np.ones(m, np.bool_)
     distance, done, came = np.empty(m + 1, np.int64), np.empty(m + 1, np.bool_), np.empty(m + 1, np.int64)
     paths = 0
     for source in range(m + 1):
         while excess[source] > 0:
-            distance[:], done[:] = FAR, False
+            distance[:] = FAR
             distance[source], came[source] = 0, -1
-            target = -1
-            while True:
-                r, near = -1, FAR
-                for s in range(m + 1):
-                    if not done[s] and distance[s] < near:
-                        r, near = s, distance[s]
-                if r < 0:
-                    break
-                done[r] = True
-                if excess[r] < 0:
-                    target = r
-                    break
-                if r == m:
-                    for s in range(m):
-                        if not done[s] and flow[s] > least[s]:
-                            reach = near + price[s] - price[m]
-                            if reach < distance[s]:
-                                distance[s], came[s] = reach, m
-                    continue
-                if stale[r]:
-                    _fresh_row(r, start, col, cost, own, head, after, edge, via)
-                    stale[r] = False
-                base = near - price[r]
-                for s in range(m):
-                    if not done[s] and edge[r, s] < FAR:
-                        reach = base + edge[r, s] + price[s]
-                        if reach < distance[s]:
-                            distance[s], came[s] = reach, r
-                if not done[m] and flow[r] < most[r] and base + price[m] < distance[m]:
-                    distance[m], came[m] = base + price[m], r
+            target = _nearest(
+                start, col, cost, least, most, own, price, head, after, flow, excess, edge, via, stale, distance, done, came
+            )  # fmt: skip
             if target < 0:
                 if not forgiving:
                     return -1
                 excess[source] = 0
                 break
-            end = distance[target]
-            for s in range(m + 1):
-                if distance[s] < end:
-                    price[s] += end - distance[s]
             # How many may go the same way at the same cost.
             amount = min(excess[source], -excess[target])
             s = target
@@ -280,11 +321,12 @@ def send(
     lead = np.repeat(np.arange(len(start) - 1, dtype=np.int32), np.diff(start))
     own, prices = own.copy(), np.zeros(m + 1, np.int64) if price is None else np.append(price, 0)
     cheapest_pairs(start, col, cost, prices, own)
-    if price is None and len(own) > SAMPLED_FROM:
-        count = np.bincount(col[own], minlength=m)
-        if np.any((count < least) | (count > most)):
+    count = np.bincount(col[own], minlength=m)
+    if np.any((count < least) | (count > most)):
+        if price is None and len(own) > SAMPLED_FROM:
             prices[:m] = _first_prices(start, col, lead, cost, least, most)
             cheapest_pairs(start, col, cost, prices, own)
+        own = _spread_over_ties(start, col, lead, cost, least, most, own, prices)
     if _settle(start, col, lead, cost, least, most, own, prices, False) < 0:
         raise ValueError("least and most: no way to send every lead keeps them; they must come from a split that does")
     return own, prices[:m] - prices[m]
@@ -311,6 +353,38 @@ def _first_prices(
     prices = np.append(_first_prices(sub_start, col[kept], sub_lead, cost[kept], *bounds), 0)
     own = np.full(len(length), -1)
     cheapest_pairs(sub_start, col[kept], cost[kept], prices, own)
+    own = _spread_over_ties(sub_start, col[kept], sub_lead, cost[kept], *bounds, own, prices)
     _settle(sub_start, col[kept], sub_lead, cost[kept], *bounds, own, prices, True)
     first: NDArray[np.int64] = prices[:m] - prices[m]
     return first
+
+
+def _spread_over_ties(
+    start: NDArray[np.int64],
+    col: NDArray[np.int32],
+    lead: NDArray[np.int32],
+    cost: NDArray[np.int64],
+    least: NDArray[np.int64],
+    most: NDArray[np.int64],
+    own: NDArray[np.int64],
+    price: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return cheapest pairs, of those that tie such that least is too much anywhere: coarse costs tie by the thousand.
+
+    While much is left over, ``price`` is raised in place to where more ties.
+    """
+    for phase in range(PHASES):
+        reduced = cost + price[col]
+        tight = np.flatnonzero(reduced == reduced[own][lead])
+        if len(tight) > len(own):
+            place, at = np.searchsorted(tight, start), np.searchsorted(tight, own)
+            # From where is too much to where is room: nothing else may have less, or more, than it has.
+            count = np.bincount(col[own], minlength=len(most))
+            aim = np.where(price[:-1] < price[-1], least, most)
+            bounds = np.minimum(count, aim), np.maximum(count, aim)
+            even_out(place, col[tight], -aim, np.ones_like(aim), *bounds, at)
+            own = tight[at]
+        fine = phase and len(tight) <= COARSE * len(own)
+        if fine or not _raise_prices(start, col, cost, least, most, own, price, len(own) // ENOUGH):
+            break
+    return own

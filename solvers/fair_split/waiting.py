@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from solvers.fair_split.transport import link, pair_at, unlink
+from solvers.fair_split.membership import link, pair_at, unlink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,56 +35,31 @@ def let_later_wait(start: NDArray[np.int64], col: NDArray[np.int32], m: int, wai
     n = len(own)
     head, after, before = np.full(m, -1), np.full(n, -1), np.full(n, -1)
     movable = np.zeros((m, m), np.int32)
-    some = False
     for i in range(n):
         r = col[own[i]]
-        some = some or r == waits
         link(i, r, head, after, before)
         for q in range(start[i], start[i + 1]):
             movable[r, col[q]] += 1
-    swaps = 0
-    # Who can wait at most: the latest lead that each column can release, directly or by passing leads on.
+    # The latest lead in each column that could wait itself; −2: to be looked up again.
+    release = np.full(m, -2)
+    # The latest that each column can do without, directly or by passing leads on, and where to pass them on.
     latest, onward, queue = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
-    release = np.empty(m, np.int64)
-    while some:
-        release[:] = -1
-        for r in range(m):
-            if r != waits and movable[r, waits] > 0:
-                i = head[r]
-                while i >= 0:
-                    if i > release[r] and pair_at(start, col, i, waits) >= 0:
-                        release[r] = i
-                    i = after[i]
-        latest[:] = -1
-        while True:
-            top = -1
-            for r in range(m):
-                if latest[r] < 0 and release[r] >= 0 and (top < 0 or release[r] > release[top]):
-                    top = r
-            if top < 0:
+    swaps, known = 0, False
+    # From the earliest on: what is not worth an exchange once never is later (its circuit holds no later lead).
+    for waiting in range(n):
+        if col[own[waiting]] != waits:
+            continue
+        if not known:
+            _label(start, col, waits, movable, head, after, release, latest, onward, queue)
+            known = True
+        into = -1
+        for q in range(start[waiting], start[waiting + 1]):
+            if col[q] != waits and latest[col[q]] > waiting:
+                into = q
                 break
-            latest[top], onward[top], queue[0] = release[top], -1, top
-            at, ends = 0, 1
-            while at < ends:
-                s = queue[at]
-                at += 1
-                for r in range(m):
-                    if r != waits and latest[r] < 0 and movable[r, s] > 0:
-                        latest[r], onward[r] = release[top], s
-                        queue[ends] = r
-                        ends += 1
-        # The earliest lead that waits and need not.
-        best, into = -1, -1
-        i = head[waits]
-        while i >= 0:
-            if best < 0 or i < best:
-                for q in range(start[i], start[i + 1]):
-                    if col[q] != waits and latest[col[q]] > i:
-                        best, into = i, q
-            i = after[i]
-        if best < 0:
-            break
-        moving, r, q = best, waits, into
+        if into < 0:
+            continue
+        moving, r, q = waiting, waits, into
         while True:
             unlink(moving, r, head, after, before)
             for t in range(start[moving], start[moving + 1]):
@@ -92,22 +67,66 @@ def let_later_wait(start: NDArray[np.int64], col: NDArray[np.int32], m: int, wai
             s = col[q]
             # Whom the column sends on in exchange, chosen before the newcomer is among its leads.
             following, next_q = -1, -1
-            if s != waits:
-                to = onward[s] if onward[s] >= 0 else waits
-                i = head[s]
-                while i >= 0:
-                    p = pair_at(start, col, i, to)
-                    if p >= 0 and (to != waits or i > following):
-                        following, next_q = i, p
-                        if to != waits:
-                            break
-                    i = after[i]
+            if s != waits and onward[s] < 0:
+                following = release[s]
+                next_q = pair_at(start, col, following, waits)
+            elif s != waits:
+                following = head[s]
+                next_q = pair_at(start, col, following, onward[s])
+                while next_q < 0:
+                    following = after[following]
+                    next_q = pair_at(start, col, following, onward[s])
             own[moving] = q
             link(moving, s, head, after, before)
+            release[s] = -2
             for t in range(start[moving], start[moving + 1]):
                 movable[s, col[t]] += 1
             if s == waits:
                 break
             moving, r, q = following, s, next_q
         swaps += 1
+        known = False
     return swaps
+
+
+@njit(cache=True, nogil=True)
+def _label(
+    start: NDArray[np.int64],
+    col: NDArray[np.int32],
+    waits: int,
+    movable: NDArray[np.int32],
+    head: NDArray[np.int64],
+    after: NDArray[np.int64],
+    release: NDArray[np.int64],
+    latest: NDArray[np.int64],
+    onward: NDArray[np.int64],
+    queue: NDArray[np.int64],
+) -> None:
+    """Find the latest lead that each column can do without; ``onward`` −1: its own."""
+    m = len(release)
+    for r in range(m):
+        if release[r] == -2:
+            release[r] = -1
+            i = head[r] if r != waits and movable[r, waits] > 0 else -1
+            while i >= 0:
+                if i > release[r] and pair_at(start, col, i, waits) >= 0:
+                    release[r] = i
+                i = after[i]
+    latest[:] = -1
+    while True:
+        top = -1
+        for r in range(m):
+            if latest[r] < 0 and release[r] >= 0 and (top < 0 or release[r] > release[top]):
+                top = r
+        if top < 0:
+            break
+        latest[top], onward[top], queue[0] = release[top], -1, top
+        at, ends = 0, 1
+        while at < ends:
+            s = queue[at]
+            at += 1
+            for r in range(m):
+                if r != waits and latest[r] < 0 and movable[r, s] > 0:
+                    latest[r], onward[r] = release[top], s
+                    queue[ends] = r
+                    ends += 1

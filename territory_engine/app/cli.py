@@ -15,8 +15,10 @@ from territory_engine import __version__
 from territory_engine.app.audit_command import audit
 from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import DONE, INFEASIBLE, INTERRUPTED, answering, tell
+from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
+from territory_engine.app.replay_command import replay
 from territory_engine.app.route_command import route
 from territory_engine.app.scenarios_command import scenarios
 from territory_engine.app.serve_command import serve, serve_key
@@ -189,7 +191,9 @@ app.command()(audit)
 app.command()(diff)
 app.command("log")(log)
 app.command()(rebalance)
+app.command()(replay)
 app.command()(route)
+app.command()(explain)
 app.command()(serve)
 app.command("serve-key")(serve_key)
 

@@ -17,13 +17,19 @@ _CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]"
 _CONTROL_IN_ID = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _SHOWN = 80
+
+FORMULA = r"^\s*(?:=|[+@-].*[|(!])"
+"""Text that a spreadsheet would run: ``=cmd|…`` and ``@SUM(…)``, but not the company @properties."""
+
+FORMULA_AS_ID = r"^\s*[=+@-]"
+"""An ID that a spreadsheet would take for a formula: IDs stand in files of answers as they are."""
 REPLACEMENT = "\ufffd"
 
 
 def check_cells(
     sheet: Sheet, column: str, text: pd.Series[Any], longest: int, *, is_id: bool = False
 ) -> pd.Series[Any]:
-    """Add a finding for every cell that is too long or has control characters, and return text that is safe to store.
+    """Add a finding for every cell that is too long, a formula, or has control characters, and return text that is safe to store.
 
     Parameters
     ----------
@@ -41,6 +47,10 @@ def check_cells(
         broken = broken | text.str.contains(REPLACEMENT, regex=False).to_numpy(dtype=bool)
     length = text.str.len().to_numpy()
     long = length > longest
+    formula = text.str.contains(FORMULA_AS_ID if column == "lead_id" else FORMULA, regex=True).to_numpy(dtype=bool)
+    _flag(sheet, formula & ~broken & ~long, column, text, "would be run by a spreadsheet as a formula",
+          "an ID that does not begin with =, +, - or @" if column == "lead_id" else "text that is no formula",
+          "correct it at its source: somebody may have typed it into a form to see it run")  # fmt: skip
     if not (broken.any() or long.any()):
         return text
     _flag(sheet, broken & ~long, column, text, "contains a control character", "printable text",
@@ -60,6 +70,8 @@ def safe_text(cell: str) -> str:
 
 def shown_text(cell: str, longest: int = _SHOWN) -> str:
     """Return text as a message may show it: safe, on one line, and not longer than a glance."""
+    if len(cell) <= longest and cell.isprintable() and "  " not in cell:
+        return cell
     cell = safe_text(" ".join(cell[: 4 * longest].split()))
     return cell if len(cell) <= longest else cell[: longest - 1] + "…"
 

@@ -10,20 +10,22 @@ import re
 import unicodedata
 
 _FORMS = """
-    inc | incorporated | corp | corporation | co | company | llc | l l c | lc | ltd | limited | lp | llp | lllp | plc |
-    pllc | pc | pbc | pty ltd | pty | pvt ltd | private limited | pte ltd | pte | ulc | cic | public limited company |
-    limited liability company | ltee | ltd co | co ltd | unlimited |
-    gmbh | mbh | ag | kg | kgaa | ohg | ug | ek | e k | ev | e v | gbr | eg | se | partg | partg mbb | kgmbh |
-    haftungsbeschrankt | ug haftungsbeschrankt | gesmbh | ges mbh | und co | und co kg | and co kg | and co | and company |
-    sa | s a | sas | sasu | sarl | eurl | snc | sca | sci | scs | srl | s r l | s p a | ss | sl | s l | slu | sau | slp |
-    sapa | sc de rl | s de rl | s de rl de cv | sa de cv | sapi de cv | sab de cv | de cv | ltda | lda | eireli | eirl |
-    me | cia | cia ltda | bv | b v | nv | n v | vof | cv | bvba | sprl | vzw | asbl | oy | oyj | ab | publ | hb | as | asa |
-    a s | aps | amba | ans | ehf | hf | sro | s r o | spol s r o | akc spol | sp z o o | sp zoo | spolka z o o | sp k | sp j |
-    spolka akcyjna | kft | zrt | nyrt | bt | rt | doo | d o o | dd | d d | ad | ead | ood | eood | srl d | uab | sia | ou |
-    ooo | oao | zao | pao | ao | pjsc | jsc | tov | llp uk | as oy | kk | k k | gk | yk | kabushiki kaisha | godo kaisha |
-    yugen kaisha | co ltd kk | sdn bhd | bhd | tbk | pt | jsc llc | fze | fzco | fz llc | wll | saoc | saog | psc
+    inc | incorporated | corp | corporation | co | company | llc | l l c | lc | ltd | limited | lp | llp | lllp |
+    plc | pllc | pc | pbc | pty ltd | pty | pvt ltd | private limited | pte ltd | pte | ulc | cic |
+    public limited company | limited liability company | ltee | ltd co | co ltd | unlimited | gmbh | mbh | ag | kg |
+    kgaa | ohg | ug | e k | ev | e v | gbr | partg | partg mbb | kgmbh | haftungsbeschrankt | ug haftungsbeschrankt |
+    gesmbh | ges mbh | und co | und co kg | and co kg | and co | and company | sa | s a | sas | sasu | sarl | eurl |
+    snc | sca | sci | scs | srl | s r l | s p a | sl | s l | slu | sau | slp | sapa | sc de rl | s de rl |
+    s de rl de cv | sa de cv | sapi de cv | sab de cv | de cv | ltda | lda | eireli | eirl | cia | cia ltda | bv |
+    b v | nv | n v | vof | bvba | sprl | vzw | asbl | oy | oyj | ab | publ | hb | as | asa | a s | aps | amba | ans |
+    ehf | sro | s r o | spol s r o | akc spol | sp z o o | sp z oo | sp zoo | spolka z o o | sp k | sp j |
+    spolka akcyjna | kft | zrt | nyrt | doo | d o o | ead | ood | eood | srl d | uab | sia | ooo | oao | zao | pao |
+    pjsc | jsc | tov | as oy | kk | k k | gk | yk | kabushiki kaisha | godo kaisha | yugen kaisha | co ltd kk |
+    sdn bhd | bhd | tbk | jsc llc | fze | fzco | fz llc | wll | saoc | saog
 """
-_LEADING = ("the", "pt", "ooo", "oao", "zao", "pao", "kabushiki kaisha", "godo kaisha")
+"""What says how a company is owned, at the end of its name. Left out are those that end other names too: SE (Portland SE), ME
+(Maine), AD, SS, and SpA in capitals or small letters (Day Spa)."""
+_LEADING = ("the", "ooo", "oao", "zao", "pao", "kabushiki kaisha", "godo kaisha")
 _MORE_THAN_A_FORM = frozenset(
     {"me", "ss", "ad", "ou", "bt", "rt", "dd", "pc", "cv", "as", "hf", "ek", "eg", "psc", "sl"}
 )

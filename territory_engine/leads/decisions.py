@@ -172,12 +172,13 @@ def _assigned_reasons(
             reason[lead] = f"{pool}, and it is {rep}'s turn: with any other the shares would be less even."
         elif fair.then == "even_value":
             reason[lead] = (
-                f"{pool}, for {turn[lead]:,} of them the counts are equally even, and with {rep} so are the values."
+                f"{pool}; no split of the batch has more even counts than the one with {rep}, and of those as even this one"
+                " evens out the values."
             )
         else:
             reason[lead] = (
-                f"{pool}, for {turn[lead]:,} of them the shares are equally even, and no other split as even is worth more"
-                f" than the one with {rep}."
+                f"{pool}; no split of the batch is more even than the one with {rep}, and of those as even none is worth"
+                " more."
             )
 
 

@@ -186,7 +186,7 @@ def _by_similar_name(leads: _Leads, index: AccountIndex, policy: Matching, rest:
         close = names[best - scores < max(policy.company_margin, 1e-9)]
         members = np.concatenate([index.sorted_names.of_key(k) for k in close.tolist()])
         said = f"its company name {shown!r} is like that of account {{}} (similarity {best:.0f} of 100)"
-        if len(np.unique(index.owner[members])) == 1:
+        if _one_owner(index, members):
             top = np.concatenate([index.sorted_names.of_key(k) for k in names[scores == best].tolist()])
             _found(leads, index, i, "company", int(_nearest_of(leads, index, i, top)), said, len(top))
         else:
@@ -214,16 +214,26 @@ def _found(leads: _Leads, index: AccountIndex, i: int, kind: str, account: int, 
 
 def _how_far(leads: _Leads, index: AccountIndex, i: int) -> str:
     """Return how far a lead is from its account, where that is far enough to make a reader wonder."""
-    km = float(km_of_chord(np.atleast_1d(np.linalg.norm(index.xyz[leads.account[i]] - leads.xyz[i])))[0])
+    apart = index.xyz[leads.account[i] : leads.account[i] + 1] - leads.xyz[i]
+    km = float(km_of_chord(np.linalg.norm(apart, axis=1))[0])
     return f", {km:,.0f} km away" if km >= FAR_KM else ""
 
 
 def _decide(
     leads: _Leads, index: AccountIndex, i: int, kind: str, members: NDArray[np.int64], said: str, could: str
 ) -> None:
-    """Choose among accounts of several owners if the lead's place leaves one owner; else the lead is ambiguous."""
+    """Choose among accounts of several owners if the lead's name or place leaves one owner; else it is ambiguous."""
+    named = (
+        members[index.name_key[members] == leads.name_key[i]] if kind == "domain" and leads.name_key[i] else members[:0]
+    )
+    if len(named) and _one_owner(index, named):
+        leads.kind[i], leads.account[i] = kind, int(_nearest_of(leads, index, i, named))
+        told = said.format(_called(index, leads.account[i]))
+        leads.evidence[i] = _after(leads.evidence[i], f"{told}, the only owner's of {len(members):,} with its name")
+        return
+    members = named if len(named) else members
     where, here = _at_its_place(leads, index, i, members)
-    if len(here) and len(np.unique(index.owner[here])) == 1:
+    if len(here) and _one_owner(index, here):
         leads.kind[i], leads.account[i] = kind, int(_nearest_of(leads, index, i, here))
         told = said.format(_called(index, leads.account[i]))
         leads.evidence[i] = _after(leads.evidence[i], f"{told}, the only owner's of {len(members):,} {where}")
@@ -298,7 +308,7 @@ def _by_postal_code(leads: _Leads, index: AccountIndex) -> None:
         if known is not None:
             territory, accounts = known
             code = leads.postal[i].partition(" ")[2]
-            all_ = "the one account" if accounts == 1 else f"all {accounts:,} accounts"
+            all_ = {1: "the one account", 2: "both accounts"}.get(accounts, f"all {accounts:,} accounts")
             said = f"{all_} in its postal code {code} {'is' if accounts == 1 else 'are'} in territory {territory}"
             _in_territory(leads, i, "postal_code", territory, said)
 
@@ -331,6 +341,11 @@ def _called(index: AccountIndex, account: int) -> str:
     name = index.name[account]
     own = shown_text(str(index.ids[account]))
     return f"{own} ({shown_text(name, 60)})" if name else own
+
+
+def _one_owner(index: AccountIndex, members: NDArray[np.int64]) -> bool:
+    owners = index.owner[members]
+    return bool((owners == owners[0]).all())
 
 
 def _whose(index: AccountIndex, account: int) -> str:

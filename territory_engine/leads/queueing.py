@@ -70,19 +70,35 @@ def _of_block(suitability: Suitability, leads: NDArray[np.int64], n_names: int) 
     return counts
 
 
+_OBSTACLES = {
+    "travel": ("is too far away", "are too far away"),
+    "place": ("has a travel limit and the lead no place", "have a travel limit and the lead no place"),
+    "away": ("is away", "are away"),
+    "weight": ("takes no leads", "take no leads"),
+    "hours": ("is not at work soon enough", "are not at work soon enough"),
+    "open_leads": ("has as many open leads as allowed", "have as many open leads as allowed"),
+    "per_day": ("has had the day's most", "have had the day's most"),
+    "per_week": ("has had the week's most", "have had the week's most"),
+    "match": ("is not whom it waits for", "are not whom it waits for"),
+    "lead": ("was not asked: it cannot go to anybody as it is", "were not asked: it cannot go to anybody as it is"),
+    "already_routed": ("was not asked: it was routed already", "were not asked: it was routed already"),
+    "full": ("has no room beside its matches", "have no room beside their matches"),
+    "not_kept": ("is not among the pairs kept", "are not among the pairs kept"),
+}
+
+
 def obstacle_words(counts: NDArray[np.int64], names: tuple[str, ...]) -> str:
-    """Say what stands in a lead's way, most reps first: ``"9 do not serve its segment, 3 are away"``."""
-    told = {
-        "travel": ("is too far away", "are too far away"),
-        "place": ("has a travel limit and the lead no place", "have a travel limit and the lead no place"),
-        "away": ("is away", "are away"),
-        "weight": ("takes no leads", "take no leads"),
-        "hours": ("is not at work soon enough", "are not at work soon enough"),
-    }
+    """Say what stands in a lead's way, most reps first: ``"9 do not cover its segment and 3 are away"``; "" where nothing does."""
     clauses = []
     for place in np.argsort(-counts, kind="stable"):
         number, name = int(counts[place]), names[place]
         if number:
-            one, several = told.get(name, (f"does not cover its {name}", f"do not cover its {name}"))
+            one, several = _OBSTACLES.get(name, (f"does not cover its {name}", f"do not cover its {name}"))
             clauses.append(counted(number, one, several))
     return listed(clauses) if clauses else ""
+
+
+def obstacle_clauses(code: str, number: int) -> str:
+    """Say for how many reps one thing stands in the way, in reps: ``"412 reps do not cover its segment"``."""
+    one, several = _OBSTACLES.get(code, (f"does not cover its {code}", f"do not cover its {code}"))
+    return counted(number, f"rep {one}", f"reps {several}")

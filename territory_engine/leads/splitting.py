@@ -141,7 +141,7 @@ def split_batch(
         pair[settled], counted[settled] = split.pair[settled], False
         taken = np.bincount(choices.rep[pair[settled]], minlength=len(capacity))
         leads = np.flatnonzero(~settled)
-        problem, pairs = _of_leads(replace(problem, capacity=capacity - taken), leads)
+        problem, pairs = of_leads(replace(problem, capacity=capacity - taken), leads)
     split = _solved(problem)
     parts.append(Part("shared", leads, pairs, problem, split, np.ones(len(leads), bool)))
     there = split.pair >= 0
@@ -175,7 +175,7 @@ def _solved(problem: FairSplitProblem) -> FairSplit:
     return fair_split(problem)
 
 
-def _of_leads(problem: FairSplitProblem, leads: NDArray[np.int64]) -> tuple[FairSplitProblem, NDArray[np.int64]]:
+def of_leads(problem: FairSplitProblem, leads: NDArray[np.int64]) -> tuple[FairSplitProblem, NDArray[np.int64]]:
     """Return the problem of some of its leads, and which of its pairs are theirs."""
     sizes = np.diff(problem.lead_start)[leads]
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

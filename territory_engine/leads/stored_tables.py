@@ -42,6 +42,9 @@ def roster_table(
     places = {axis: frame[axis].to_numpy(np.float64) for axis in ("latitude", "longitude")}
     before = {f"before.{column}": counters[column].reindex(frame.index).to_numpy() for column in counters.columns}
     moment = pd.DatetimeIndex(roster.next_at_work)
+    away: dict[str, Any] = {}
+    if roster.away_until is not None and roster.away_because is not None:
+        away = {"away_until": pd.DatetimeIndex(roster.away_until), "away_because": roster.away_because.astype(str)}
     prices: dict[str, Any] = {}
     for part in split.parts:
         for column in PRICE_COLUMNS:
@@ -54,7 +57,7 @@ def roster_table(
             "local_week": roster.local_week, "limit_open_leads": roster.open_leads, "limit_per_day": roster.per_day,
             "limit_per_week": roster.per_week, "limit_travel_km": roster.travel_km, "level": levels.level,
             "worth_level": levels.worth_level, "step": levels.step, "present": levels.present,
-            "change": levels.change.astype(str), "capacity": capacity, "tie_order": order, **prices,
+            "change": levels.change.astype(str), "capacity": capacity, "tie_order": order, **away, **prices,
         },
         index=frame.index,
     )  # fmt: skip

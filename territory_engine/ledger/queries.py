@@ -117,6 +117,34 @@ def lead_states(connection: sa.Connection, rows: Iterable[Any]) -> dict[str, Lea
     return {row.lead_id: LeadState(row.lead_id, row.state, row.rep_id, *batch_of[row.batch_no]) for row in listed}
 
 
+def similar_leads(connection: sa.Connection, lead_id: str, limit: int) -> list[str]:
+    """Return IDs of leads that begin or end as an ID does, or hold it; at most ``limit`` of each."""
+    if not storable([lead_id]) or not lead_id.strip():
+        return []
+    half = max(1, len(lead_id) // 2)
+    text = lead_id.strip()
+    alike = (
+        leads.c.lead_id.istartswith(text[:half], autoescape=True),
+        leads.c.lead_id.icontains(text, autoescape=True),
+        leads.c.lead_id.iendswith(text[-half:], autoescape=True),
+    )
+    found: dict[str, None] = {}
+    for condition in alike:
+        query = sa.select(leads.c.lead_id).where(condition).order_by(leads.c.lead_id).limit(limit)
+        found.update(dict.fromkeys(connection.execute(query).scalars()))
+    return list(found)
+
+
+def outcomes_of(connection: sa.Connection, lead_id: str) -> list[dict[str, Any]]:
+    """Return what was told of a lead, oldest first: ``kind``, ``at`` and ``rep_id``."""
+    query = (
+        sa.select(outcomes.c.kind, outcomes.c.at, outcomes.c.rep_id)
+        .where(outcomes.c.lead_id.in_(storable([lead_id])))
+        .order_by(outcomes.c.at, outcomes.c.outcome_id)
+    )
+    return [{"kind": row.kind, "at": row.at, "rep_id": row.rep_id} for row in connection.execute(query)]
+
+
 def counters(connection: sa.Connection) -> pd.DataFrame:
     """Return every rep's counters."""
     columns = (reps.c.rep_id, *(reps.c[name] for name in COUNTER_COLUMNS))

@@ -158,6 +158,16 @@ class Ledger:
         with self._database.reading() as connection:
             return queries.lead_states(connection, queries.lead_rows(connection, lead_ids))
 
+    def outcomes_of(self, lead_id: str) -> list[dict[str, Any]]:
+        """Return what was told of a lead, oldest first: ``kind``, ``at`` and the ``rep_id`` who had it."""
+        with self._database.reading() as connection:
+            return queries.outcomes_of(connection, lead_id)
+
+    def similar_leads(self, lead_id: str, limit: int = 200) -> list[str]:
+        """Return IDs of known leads that look like one, at most a few hundred, in no order of likeness."""
+        with self._database.reading() as connection:
+            return queries.similar_leads(connection, lead_id, limit)
+
     def queued(self) -> pd.DataFrame:
         """Return the leads that wait now, who has waited longest first.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -32,7 +32,7 @@ from territory_engine.app.service.openapi import body_of, describe
 from territory_engine.app.service.reference_page import reference_page
 from territory_engine.app.service.request_log import RequestLog
 from territory_engine.app.service.settings import ServiceSettings
-from territory_engine.app.service.validation import details_of, read_batch, read_outcomes
+from territory_engine.app.service.validation import details_of, is_id, read_batch, read_outcomes
 from territory_engine.errors import BatchConflictError, InputError, LedgerError, LedgerUnavailableError
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class Service:
     writing: Places
     reading: Places
     ending: bool = False
-    _ready: tuple[float, dict[str, Any]] = (-1.0, {})
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asked: float = float("-inf")
+    _health: dict[str, Any] = field(default_factory=dict)
 
     async def call(self, places: Places, work: Callable[[], T]) -> T:
         """Run blocking work in the places' threads, and turn what the router raises into answers."""
@@ -85,19 +87,24 @@ class Service:
     async def ready(self) -> dict[str, Any]:
         """Return what the router says of its health, at most a second old.
 
+        Probes need no key, so however many there are, one at a time asks the ledger.
+
         Raises
         ------
         ServiceError
             503: the ledger does not answer, or the service is shutting down.
         """
-        asked, health = self._ready
-        if time.monotonic() - asked > _READY_FOR_S:
-            health = await self.call(self.reading, self.router.health)
-            self._ready = (time.monotonic(), health)
-        if self.ending or not health.get("ledger"):
+        async with self._asking:
+            if time.monotonic() - self._asked > _READY_FOR_S:
+                try:
+                    self._health = await self.call(self.reading, self.router.health)
+                except ServiceError:
+                    self._health = {}
+                self._asked = time.monotonic()
+        if self.ending or not self._health.get("ledger"):
             what = "is shutting down" if self.ending else "cannot reach its ledger"
             raise ServiceError(503, "not_ready", f"The service {what}.", headers={"Retry-After": _RETRY_S})
-        return health
+        return self._health
 
     @property
     def at_work(self) -> int:
@@ -247,8 +254,10 @@ def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> Non
             found = service.router.lead(lead_id)
             return None if found is None else as_json(plain(found))
 
-        async with service.reading.place():
-            answer = await service.call(service.reading, work)
+        answer = None
+        if is_id(lead_id):  # no other was ever routed, and databases refuse some of what is none
+            async with service.reading.place():
+                answer = await service.call(service.reading, work)
         if answer is None:
             raise ServiceError(404, "unknown_lead", "No lead of this ID was ever routed with this ledger.")
         return _json(answer)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from territory_engine.app.service.errors import MOST_DETAILS, ErrorDetail, ServiceError, shown
-from territory_engine.app.service.models import ALLOWED, COLUMN_ALLOWED, OTHERWISE_ALLOWED, Id, Outcome
+from territory_engine.app.service.models import ALLOWED, COLUMN_ALLOWED, OTHERWISE_ALLOWED, Id, Outcome, pattern_problem
 from territory_engine.app.service.settings import ServiceSettings
 from territory_engine.errors import Finding
 from territory_engine.grammar import counted
@@ -77,6 +77,15 @@ def read_batch(
     problems.raise_if_any()
     names = {name: field.alias for name, field in type(checked[0]).model_fields.items() if field.alias}
     return str(batch_id), [_record(lead, names) for lead in checked]
+
+
+def is_id(text: str) -> bool:
+    """Return whether text can be the ID of a lead."""
+    try:
+        _ID.validate_python(text, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 _OUTCOMES: TypeAdapter[list[Any]] = TypeAdapter(list[Outcome])
@@ -176,7 +185,6 @@ _WORDS = {
     "string_type": "is not text",
     "string_too_short": "is empty",
     "string_too_long": "is too long",
-    "string_pattern_mismatch": "has control characters",
     "string_unicode": "is not text",
     "float_type": "is not a number",
     "finite_number": "is not a finite number",
@@ -192,11 +200,13 @@ _WORDS = {
 def _translate(errors: Iterable[Any], path: str, name: str, problems: Problems) -> None:
     for each in errors:
         error: ErrorDetails = each
-        parts = [_part(part) if isinstance(part, str) else f"[{part}]" for part in error["loc"]]
+        parts = [_part(part) if isinstance(part, str) else f"[{part}]" for part in error["loc"] if part != "[key]"]
         where = ".".join(part for part in (path, name, *parts) if part)
         field = str(error["loc"][0]) if error["loc"] else name
         kind = error["type"]
         problem = _WORDS.get(kind, error["msg"])
+        if kind == "string_pattern_mismatch":
+            problem = pattern_problem(error["input"])
         if kind == "missing":
             problems.add(where, problem, None, ALLOWED.get(field))
         elif kind == "extra_forbidden":

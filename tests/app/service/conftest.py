@@ -22,7 +22,7 @@ from tests.app.service.fake_router import FakeRouter
 class Caller:
     """Calls an application in the process, one request after another or several at once."""
 
-    def __init__(self, router: FakeRouter, settings: ServiceSettings, **options: Any) -> None:
+    def __init__(self, router: Any, settings: ServiceSettings | None = None, **options: Any) -> None:
         self.router = router
         self.out = io.StringIO()
         self.app = create_app(router, settings, log=RequestLog(self.out), **options)
@@ -46,7 +46,8 @@ class Caller:
         return [json.loads(line) for line in self.out.getvalue().splitlines()]
 
     def close(self) -> None:
-        self.router.go_on.set()
+        if isinstance(self.router, FakeRouter):
+            self.router.go_on.set()
         self.app.state.service.close()
         self.runner.close()
 

@@ -8,8 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from territory_engine.app.service.errors import ErrorEnvelope
+from territory_engine.app.service.models import lead_model
+from territory_engine.app.service.settings import ServiceSettings
+from territory_engine.app.service.validation import read_batch
 
 JSON = {"Content-Type": "application/json"}
 LATER = "2999-01-01T00:00:00Z"
@@ -42,6 +48,7 @@ def problems(answer: Any, status: int = 422) -> dict[str, str]:
         ("score", True, "is not a number"),
         ("value", -1, "is out of range"),
         ("created_at", "yesterday", "is not a moment in ISO 8601"),
+        ("created_at", "2026-03-02T09:30:00[Mars/Phobos]", "is not a moment in ISO 8601"),
         ("created_at", "2026-02-30T00:00:00Z", "is not a moment in ISO 8601"),
         ("created_at", "0001-01-01T00:00:00+23:59", "is not a moment in ISO 8601"),
         ("created_at", "2026-03-02T09:30:00", "has no offset from UTC"),
@@ -235,6 +242,19 @@ def test_brackets_inside_text_are_not_counted(make_caller: Any) -> None:
     assert caller.route([{"lead_id": "a", "company": '{["\\' * 100}]).status_code == 200
 
 
+TRICKY = st.text(st.sampled_from('{}[]"\\,:x'), max_size=60)
+
+
+@given(companies=st.lists(TRICKY, min_size=1, max_size=5))
+@settings(deadline=None)
+def test_no_text_makes_a_batch_look_larger_than_it_is(companies: list[str]) -> None:
+    most = ServiceSettings(max_leads=len(companies))
+    leads = [{"lead_id": str(number), "company": company * 9} for number, company in enumerate(companies)]
+    body = json.dumps({"batch_id": "B", "leads": leads}).encode()
+    _, records = read_batch(body, TypeAdapter(list[lead_model(most)]), most)
+    assert [record.get("company", "") for record in records] == [lead["company"] for lead in leads]
+
+
 def test_text_without_an_end_is_refused_in_linear_time(make_caller: Any) -> None:
     caller = make_caller(max_leads=10)
     body = b'{"batch_id": "' + b"{" * 100 + b'\\"' * 1_000_000
@@ -244,12 +264,19 @@ def test_text_without_an_end_is_refused_in_linear_time(make_caller: Any) -> None
 def test_outcomes_are_checked_the_same_way(caller: Any) -> None:
     outcomes = [
         {"outcome_id": "o", "lead_id": "a", "kind": "sold", "at": LATER},
-        {"outcome_id": "o", "lead_id": "a", "kind": "won", "at": "2026-01-01T00:00:00Z", "note": {"a": {"b": 1}}},
+        {
+            "outcome_id": "o",
+            "lead_id": "a",
+            "kind": "won",
+            "at": "2026-01-01T00:00:00Z",
+            "note": {"a": {"b": 1}, "\u0000": 1},
+        },
         {"outcome_id": "p", "kind": "won", "at": ""},
     ]
     assert problems(caller("POST", "/v1/outcomes", json={"outcomes": outcomes})) == {
         "outcomes[0].kind": "is none of the known kinds",
         "outcomes[0].at": "is in the future",
+        'outcomes[1].note."\\u0000"': "has control characters",
         "outcomes[1].note.a": "is neither text, a number nor a list of texts",
         "outcomes[1].outcome_id": "is the same as in outcomes[0]",
         "outcomes[2].lead_id": "is missing",

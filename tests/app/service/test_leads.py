@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import math
@@ -72,10 +73,28 @@ def test_blank_fields_are_left_out_and_lists_become_text(caller: Any) -> None:
     assert caller.router.seen == [[{"lead_id": "007", "skills": "x;y", "value": 3.0}]]
 
 
-def test_formulas_in_names_are_text_like_any_other(caller: Any) -> None:
-    company = "=cmd|' /C calc'!A0"
-    assert caller.route([{"lead_id": "=1+1", "company": company}]).json()["leads"][0]["lead_id"] == "=1+1"
-    assert caller.router.seen[0][0]["company"] == company
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("lead_id", "=1+1"),
+        ("lead_id", "+1"),
+        ("company", "=cmd|' /C calc'!A0"),
+        ("company", "@SUM(1+1)"),
+        ("segment", "-2+3+cmd|' /C calc'!A0"),
+        ("skills", "=1"),
+    ],
+)
+def test_a_formula_in_a_name_is_refused_with_its_path(caller: Any, field: str, text: str) -> None:
+    answer = caller.route([{"lead_id": "a", field: text}])
+    assert answer.status_code == 422
+    (detail,) = answer.json()["error"]["details"]
+    assert detail["path"] == f"leads[0].{field}"
+    assert "formula" in detail["problem"]
+
+
+@pytest.mark.parametrize("company", ["@properties", "+One Hotels", "- 5 -", "1 = 1"])
+def test_names_that_only_begin_like_formulas_are_names(caller: Any, company: str) -> None:
+    assert caller.route([{"lead_id": "a", "company": company}]).status_code == 200
 
 
 def test_a_packed_batch_is_unpacked(caller: Any) -> None:
@@ -110,6 +129,12 @@ def test_a_lead_can_be_asked_for(caller: Any) -> None:
 def test_a_lead_that_was_never_routed_is_not_found(caller: Any) -> None:
     answer = caller("GET", "/v1/leads/x")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_lead")
+
+
+@pytest.mark.parametrize("lead_id", ["%00", "a%0Ab", "%FF%FE%07", "x" * 300])
+def test_what_cannot_be_an_id_is_not_looked_for(caller: Any, lead_id: str) -> None:
+    caller.router.error = AssertionError("asked")
+    assert caller("GET", f"/v1/leads/{lead_id}").status_code == 404
 
 
 def test_reps_are_listed_with_infinity_as_null(caller: Any) -> None:
@@ -176,6 +201,25 @@ def test_without_its_ledger_the_service_is_alive_but_not_ready(caller: Any) -> N
     caller.router.error = LedgerUnavailableError("gone")
     assert caller("GET", "/healthz").status_code == 200
     assert caller("GET", "/readyz").status_code == 503
+
+
+def test_many_probes_ask_the_ledger_once(caller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    health = caller.router.health
+    monkeypatch.setattr(caller.router, "health", lambda: asked.append(1) or health())
+
+    async def probes() -> list[int]:
+        return [
+            answer.status_code for answer in await asyncio.gather(*(caller.call("GET", "/readyz") for _ in range(9)))
+        ]
+
+    assert caller.runner.run(probes()) == [200] * 9
+    assert asked == [1]
+
+
+def test_a_large_answer_is_made_in_pieces_that_fit(caller: Any) -> None:
+    answer = caller.route([{"lead_id": str(number)} for number in range(4_001)]).json()
+    assert [lead["lead_id"] for lead in answer["leads"]] == [str(number) for number in range(4_001)]
 
 
 def test_while_it_ends_the_service_is_not_ready(caller: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,3 +271,21 @@ def test_steps_of_which_only_some_are_zero_are_refused() -> None:
 def test_levels_that_would_leave_64_bits_are_refused() -> None:
     with pytest.raises(ValueError, match="beyond"):
         fair_split(replace(five_alike(), level=np.full(5, 2**62)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lead_start": np.array([0, 4])}, "number of pairs, 5"),
+        ({"pair_rep": np.array([0, 1, 3, 2, 4], np.int32)}, r"pair_rep\[3\] = 2 after 3"),
+        ({"pair_rep": np.array([0, 1, 2, 3, 5], np.int32)}, r"pair_rep\[4\] = 5: it must be from 0 to 4"),
+        ({"pair_rank": np.array([0, -1, 0, 0, 0])}, r"pair_rank\[1\] = -1"),
+        ({"pair_value": np.full(5, 2 * 10**12)}, r"pair_value\[0\]"),
+        ({"capacity": np.array([1, 1, -1, 1, 1])}, r"capacity\[2\] = -1"),
+        ({"tie_order": np.arange(4)}, "tie_order: 4 entries; there must be 5"),
+        ({"slack": -1}, "slack = -1"),
+    ],
+)
+def test_arrays_that_are_not_what_they_should_be_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fair_split(replace(five_alike(), **changes))

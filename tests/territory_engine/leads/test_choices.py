@@ -148,9 +148,9 @@ def test_numbers_in_lists_are_compared_as_people_write_them() -> None:
 
 def test_a_lead_just_at_the_travel_limit_is_near_enough_and_one_beyond_is_not() -> None:
     degree_km = 2 * np.pi * 6371.0088 / 360
-    leads = [{"place": (42.0, -93.0)}, {"place": (42.0001, -93.0)}]
+    leads = [{"place": (42.0, -93.0)}, {"place": (42.0000003, -93.0)}, {"place": (42.0001, -93.0)}]
     choices = suitability_of(leads, [{"place": (41.0, -93.0), "travel_km": degree_km}]).choices()
-    assert choices.lead_start.tolist() == [0, 1, 1]
+    assert choices.lead_start.tolist() == [0, 1, 1, 1]
     assert choices.travel_km.tolist() == pytest.approx([degree_km])
 
 
