@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from territory_engine.auditing.audit import AuditReport, audit
+    from territory_engine.auditing.routed.batch_audit import LedgerAudit, audit_batch, audit_ledger
     from territory_engine.config import Config, load_config
     from territory_engine.errors import (
         ConfigError,
@@ -35,6 +36,9 @@ __version__ = "0.1.0"
 _HOME = {
     "AuditReport": "auditing.audit",
     "audit": "auditing.audit",
+    "LedgerAudit": "auditing.routed.batch_audit",
+    "audit_batch": "auditing.routed.batch_audit",
+    "audit_ledger": "auditing.routed.batch_audit",
     "Config": "config",
     "load_config": "config",
     "ConfigError": "errors",
@@ -57,6 +61,7 @@ __all__ = [
     "ConfigError",
     "Finding",
     "InputError",
+    "LedgerAudit",
     "NoPlanError",
     "Plan",
     "PlanDirectoryError",
@@ -64,6 +69,8 @@ __all__ = [
     "Rebalancing",
     "TerritoryError",
     "audit",
+    "audit_batch",
+    "audit_ledger",
     "load",
     "load_config",
     "rebalance",

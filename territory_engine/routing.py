@@ -33,6 +33,7 @@ from territory_engine.leads.roster import RosterSource
 from territory_engine.leads.splitting import split_batch, tie_order
 from territory_engine.leads.standing import standings
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
+from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
 from territory_engine.plan_directory import read_plan
@@ -210,6 +211,25 @@ class Router:
         assembly = self.assemble(batch, at)
         return self.ledger.run(batch_id, batch.sha256, lambda work: self._decide(work, assembly, batch_id))
 
+    def route_queue(self, batch_id: str | None = None, *, at: datetime | None = None) -> RoutedBatch:
+        """Route the leads that wait in the ledger, by the plan and the policy of now.
+
+        Parameters
+        ----------
+        batch_id : str, optional
+            By default made of the moment and of who waits. Every lead that waits is in it; those for whom nothing has
+            changed wait on.
+        at : datetime, optional
+            As for :meth:`route`.
+        """
+        at = (at or datetime.now(UTC)).astimezone(UTC)
+        stored = None if batch_id is None else self.ledger.stored_batch(batch_id)
+        if stored is not None:
+            # Who waits has changed since: the batch is known by its ID alone.
+            return routed_before(stored)
+        batch = waiting_batch(self.ledger.queued())
+        return self.route_batch(batch, batch_id or f"queue {at.isoformat()} {batch.sha256[:12]}", at=at)
+
     def _read(self, leads: Leads, at: datetime) -> tuple[LeadBatch, str]:
         # A batch routed for a moment in the past may hold what was created since: the file is read now.
         now = max(at, datetime.now(UTC))
@@ -220,7 +240,10 @@ class Router:
         if isinstance(leads, pd.DataFrame):
             batch = leads_of_frame(leads, columns=columns, now=now)
         else:
-            batch = leads_of_records(leads, columns=columns, now=now)
+            # A file's own names for its columns are not those of JSON, unless somebody sends them.
+            sent = {name for lead in leads for name in lead}
+            named = {column: own for column, own in columns.items() if own in sent}
+            batch = leads_of_records(leads, columns=named, now=now)
         return batch, batch.sha256
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
@@ -278,11 +301,11 @@ class Router:
         self.ledger.counters()
         return {"ledger": True, "plan_id": self.plan_sha256[:12]}
 
-    def knows(self, leads: str | Path, batch_id: str | None = None) -> bool:
-        """Whether a file of leads, under this ID, was routed before."""
+    def knows(self, leads: str | Path | None, batch_id: str | None = None) -> bool:
+        """Whether a file of leads (None: the queue), under this ID, was routed before."""
         if batch_id is None:
-            path = Path(leads)
-            batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            path = None if leads is None else Path(leads)
+            batch_id = hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else ""
         return self.ledger.stored_batch(batch_id) is not None
 
     def roster(self, at: datetime) -> Roster:
@@ -327,7 +350,7 @@ class Router:
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)
-            tables = to_parquet(known), to_parquet(choices_table(choices))
+            tables = to_parquet(known), to_parquet(choices_table(choices, split))
         record = BatchRecord(
             batch_id=batch_id,
             content_sha256=batch.sha256,
@@ -437,8 +460,8 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "level_unit": LEVEL_UNIT,
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
-        "truncated": routing.choices.truncated,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
+        "truncated": routing.choices.truncated,
         "notices": list(notices),
     }
 

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from territory_engine.errors import Finding, InputError
 from territory_engine.plan_directory import guarded
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KINDS = (".csv", ".xlsx", ".parquet", ".json")
 
 
-def check_out(out: Path, leads: Path) -> None:
+def check_out(out: Path, leads: Path | None) -> None:
     """Find out whether a file of answers can be written, before anything is routed.
 
     Raises
@@ -39,7 +39,7 @@ def check_out(out: Path, leads: Path) -> None:
         raise InputError(Finding(f"there is no folder {out.parent}", str(out), remedy="make it, or name another"))
     if not os.access(out.parent, os.W_OK):
         raise InputError(Finding(f"the folder {out.parent} cannot be written to", str(out)))
-    if out.exists() and leads.exists() and out.samefile(leads):
+    if out.exists() and leads is not None and leads.exists() and out.samefile(leads):
         raise InputError(Finding("is the file of leads itself", str(out), remedy="write the answers to another file"))
 
 
@@ -117,8 +117,3 @@ def write_whole(content: bytes, out: Path) -> None:
 def same_content(content: bytes, out: Path) -> bool:
     """Whether a file has this content already."""
     return out.is_file() and out.read_bytes() == content
-
-
-def plain(value: Any) -> Any:
-    """Return a cell as JSON can hold it: NaN as None."""
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 # not NaN

@@ -40,9 +40,11 @@ def moment(text: str | None) -> datetime | None:
 
 
 def route(
-    leads: Annotated[Path, typer.Argument(metavar="LEADS", help="The file of leads.", show_default=False)],
     plan: PlanOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file of answers.", show_default=False)],
+    leads: Annotated[
+        Path | None, typer.Argument(metavar="LEADS", help="The file of leads.", show_default=False)
+    ] = None,
     ledger: LedgerOption = LEDGER,
     policy: PolicyOption = None,
     batch_id: Annotated[
@@ -55,6 +57,9 @@ def route(
             "--as-of", metavar="MOMENT", help="Route for this moment (ISO 8601), not for now.", show_default=False
         ),
     ] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Instead of a file of leads, those that wait in the ledger.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a file that holds other answers.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no summary.")] = False,
     traceback: Traceback = False,
@@ -64,6 +69,9 @@ def route(
     The same batch gives the same answer again, whatever happened in between.
     """
     at = moment(as_of)
+    if (leads is None) != queue:
+        given = "neither" if leads is None else "both"
+        raise typer.BadParameter(f"found {given}, allowed: either a file of leads or --queue", param_hint="LEADS")
     with answering(traceback=traceback):
         from territory_engine.app.answer_files import answer_bytes, check_out, same_content, write_whole
         from territory_engine.errors import Finding, InputError
@@ -75,7 +83,7 @@ def route(
             if out.exists() and not replace and not router.knows(leads, batch_id):
                 remedy = "give another name, or --replace"
                 raise InputError(Finding("exists already", str(out), remedy=remedy))
-            routed = router.route(leads, batch_id, at=at)
+            routed = router.route_queue(batch_id, at=at) if leads is None else router.route(leads, batch_id, at=at)
         content = answer_bytes(routed.answers, out.suffix.lower())
         if not same_content(content, out):
             if out.exists() and not replace:

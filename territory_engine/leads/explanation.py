@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from territory_engine.errors import UnknownLeadError
+from territory_engine.grammar import counted
 from territory_engine.leads.queue_advice import advice
 from territory_engine.leads.rep_views import RepsOnLead
 from territory_engine.leads.stored_split import stored_split
@@ -247,7 +248,7 @@ def _about_prices(proof: Mapping[str, Any], decision: Mapping[str, Any]) -> list
     if proof.get("slack") and decision["status"] != "rejected":
         slack = int(proof["slack"])
         told.append(
-            f"The policy lets a rep be {slack} off the fairest split for the sake of value; what a choice costs is told"
+            f"The policy lets a rep be {counted(slack, 'lead')} off the fairest split for the sake of value; what a choice costs is told"
             " beside the fairest split, without that slack."
         )
     if proof.get("truncated"):

@@ -6,9 +6,10 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.grammar import counted
 from territory_engine.leads.availability import day_in_words
-from territory_engine.leads.choice_prices import amount_text
+from territory_engine.leads.choice_prices import amount_text, share_text
 from territory_engine.leads.queueing import obstacle_clauses
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def for_everyone(explanation: LeadExplanation) -> str:
         others = counted(len(could), "other rep" if has else "rep")
         able = f"{others} of {everyone:,} could have had it. With them instead:"
         lines += ["", able]
-        for view in could[:_SHOWN]:
+        shown, rest = _shown_of(could)
+        for view in shown:
             lines += [f"  {_called(view)}: {_figures(view)}", f"    {_sentence(view.sentence)}"]
-        lines += _more_who_could(could[_SHOWN:])
-    if explanation.status == "rejected":
-        lines += ["", "Nobody was asked."]
+        lines += _more_who_could(rest)
+    if _nobody_was_asked(explanation):
+        lines += ["", "Nobody was asked: it cannot go to anybody as it is."]
     elif could_not:
         lines += [
             "",
@@ -111,7 +113,7 @@ def _asked(explanation: LeadExplanation) -> str:
 
 def _matching(explanation: LeadExplanation) -> list[str]:
     evidence = str(explanation.decision["match_evidence"])
-    if not evidence or evidence in explanation.decision["reason"]:
+    if not evidence or evidence.casefold() in explanation.decision["reason"].casefold():
         return []
     return [f"{'No match' if explanation.decision['match_kind'] == 'none' else 'Match'}: {evidence}."]
 
@@ -125,10 +127,12 @@ _PREFERENCES = {"owner": "has its account", "territory": "has its territory"}
 
 def _figures(view: RepView) -> str:
     """Return share, leads, distance and value of a rep on a line."""
+    step = round(LEVEL_UNIT / view.weight) if view.weight else LEVEL_UNIT
+    before, after = (share_text(round(share * LEVEL_UNIT), step) for share in (view.share_before, view.share_after))
     told = [
-        f"share {view.share_before:,.2f}, then {view.share_after:,.2f} with {counted(view.leads_in_batch, 'lead')} of this batch"
+        f"share {before}, then {after} with {counted(view.leads_in_batch, 'lead')} of this batch"
         if view.leads_in_batch
-        else f"share {view.share_before:,.2f}, with no lead of this batch"
+        else f"share {before}, with no lead of this batch"
     ]
     if view.travel_km is not None:
         told.append(f"{view.travel_km:,.1f} km")
@@ -149,9 +153,18 @@ _SUMMARY = {
 }
 
 
+def _shown_of(could: Sequence[RepView]) -> tuple[list[RepView], list[RepView]]:
+    """Return who is told one by one, and who is summed up: of many who would do as well, a few say it all."""
+    ties = [view for view in could if view.code == "tie"]
+    others = [view for view in could if view.code != "tie"]
+    kept = len(ties) if len(ties) <= _FEW + 1 else _FEW
+    room = max(_SHOWN - kept, 0)
+    return ties[:kept] + others[:room], ties[kept:] + others[room:]
+
+
 def _more_who_could(rest: Sequence[RepView]) -> list[str]:
     counts = Counter(view.code for view in rest)
-    return [f"  … with {number:,} more, {_SUMMARY[code]}" for code, number in counts.items()]
+    return [f"  With {number:,} more, {_SUMMARY[code]}." for code, number in counts.items()]
 
 
 def _who_could_not(views: Sequence[RepView]) -> list[str]:
@@ -176,9 +189,13 @@ def _ending(explanation: LeadExplanation) -> list[str]:
         lines += ["", "What would help:", *(f"  {text}" for text in explanation.advice)]
     if len(explanation.history) > 1:
         lines += ["", "So far:", *(f"  {_moment(one['at'])}: {one['what']}" for one in explanation.history)]
-    if explanation.status != "rejected":
+    if not _nobody_was_asked(explanation):
         lines += ["", "Share: leads per unit of weight so far."]
     return lines + [f"Note: {notice}" for notice in explanation.notices]
+
+
+def _nobody_was_asked(explanation: LeadExplanation) -> bool:
+    return all(view.code in ("lead", "already_routed") for view in explanation.reps)
 
 
 def _sentence(clause: str) -> str:

@@ -46,7 +46,7 @@ def price_words(price: Price | None, there: Offer, now: Offer, rep_ids: Sequence
         By row of the roster.
     """
     if price is None:
-        return "it would do as well for the matches, but which other lead would give way is open: no price is known"
+        return "matches would be followed as well, but which other lead would give way is open: no price is known"
     decided = price.decided_by
     if decided == "assigned":
         clause = _assigned(price, there, rep_ids)
@@ -59,9 +59,11 @@ def price_words(price: Price | None, there: Offer, now: Offer, rep_ids: Sequence
     elif price.value is None:
         return "the counts would be as even: exchanges of leads made the shares of value even from there"
     elif now.rep < 0:
-        return "just as good, with another lead waiting in its place; among equals the later ones wait"
+        return "another lead, just as good, would wait in its place: among equals the later ones wait"
     else:
-        return "just as good in everything: among equals, who has waited longest comes first, and then a seeded lot"
+        return (
+            "nothing would be better or worse: among equals, who has waited longest comes first, and then a seeded lot"
+        )
     return clause + _afterwards(price, decided)
 
 
@@ -120,8 +122,8 @@ def _value(price: Price, there: Offer, now: Offer, rep_ids: Sequence[str]) -> st
         )
     way = _further(there, now)
     if abs(room) < _A_CENT / 2:
-        return f"as even, but this lead is worth {amount_text(less)} less with {rep}{way}"
-    head = f"as even, but the batch would be worth {amount_text(less)} less: this lead is worth"
+        return f"shares would be as even, but this lead is worth {amount_text(less)} less with {rep}{way}"
+    head = f"shares would be as even, but the batch would be worth {amount_text(less)} less: this lead is worth"
     if own > 0 and room > 0:
         return f"{head} {amount_text(own)} less with {rep}{way}, and making room costs {amount_text(room)}"
     if own > 0:

@@ -45,6 +45,8 @@ class RepView:
         ``"owner"``, ``"territory"``, ``"pool"``; ``""`` for who could not.
     share_before, share_after : float
         Leads per unit of weight at the batch's start and end.
+    weight : float
+        The rep's fair-share weight then.
     leads_in_batch : int
     travel_km, expected_value : float or None
     price : Price or None
@@ -60,6 +62,7 @@ class RepView:
     preference: str
     share_before: float
     share_after: float
+    weight: float
     leads_in_batch: int
     travel_km: float | None = None
     expected_value: float | None = None
@@ -95,6 +98,11 @@ class RepsOnLead:
         self.before = counters_before(split.roster)
         at = split.choices.of(self.lead)
         self.pairs = {int(rep): at.start + k for k, rep in enumerate(split.choices.rep[at])}
+        self.level, self.count = split.roster["level"].to_numpy(np.int64), split.count
+        n_reps = len(self.ids)
+        self.km = suitability.kilometres(np.zeros(n_reps, np.int64), np.arange(n_reps))
+        frame = suitability.roster.frame
+        self.names = frame["name"].astype(str).tolist() if "name" in frame else [""] * n_reps
 
     def views(self) -> list[RepView]:
         """Return every rep once: who has it, who could have had it, who could not."""
@@ -120,20 +128,17 @@ class RepsOnLead:
             return dict.fromkeys(self.pairs)
 
     def _view(self, row: int, group: str, sentence: str, code: str, **more: Any) -> RepView:
-        level = int(self.split.roster["level"].iloc[row])
-        km, value, preference = None, None, ""
+        level, km = int(self.level[row]), float(self.km[row])
+        value, preference = None, ""
         if row in self.pairs:
             pair, choices = self.pairs[row], self.split.choices
-            km, value = float(choices.travel_km[pair]), float(choices.value[pair])
+            km, value = float(choices.travel_km[pair]), round(float(choices.value[pair]), 2)
             preference = PREFERENCES[int(choices.rank[pair])]
-        else:
-            km = float(self.suitability.kilometres(np.array([0]), np.array([row]))[0])
-        name = str(self.suitability.roster.frame["name"].iloc[row]) if "name" in self.suitability.roster.frame else ""
         return RepView(
-            rep_id=self.ids[row], name=name, group=group, sentence=sentence, code=code, preference=preference,
+            rep_id=self.ids[row], name=self.names[row], group=group, sentence=sentence, code=code, preference=preference,
             share_before=level / LEVEL_UNIT, share_after=(level + int(self.split.charged[row])) / LEVEL_UNIT,
-            leads_in_batch=int(self.split.count[row]), travel_km=None if km is None or math.isnan(km) else round(km, 1),
-            expected_value=None if value is None else round(value, 2), **more,
+            weight=float(self.suitability.roster.weight[row]), leads_in_batch=int(self.count[row]),
+            travel_km=None if math.isnan(km) else round(km, 1), expected_value=value, **more,
         )  # fmt: skip
 
     def _offer(self, row: int) -> Offer:

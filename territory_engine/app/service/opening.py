@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from territory_engine.ledger import Ledger
 from territory_engine.routing import Router
@@ -32,7 +32,7 @@ def open_router(plan: Path, ledger: str, policy: Path | None) -> LeadRouter:
     """
     router = Router.open(plan, ledger, policy, lock_timeout_s=LONGEST_WAIT_S)
     rehearse(router)
-    return cast("LeadRouter", router)
+    return router
 
 
 def rehearse(router: Router) -> None:

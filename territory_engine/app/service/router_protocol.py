@@ -52,7 +52,7 @@ class LeadRouter(Protocol):
     may then have these fields too.
     """
 
-    def route(self, records: list[dict[str, Any]], batch_id: str, *, at: datetime | None = None) -> RoutedBatch:
+    def route(self, records: list[dict[str, Any]], batch_id: str, /, *, at: datetime | None = None) -> RoutedBatch:
         """Route a batch, or return the stored answer to the same batch.
 
         Parameters
@@ -75,7 +75,7 @@ class LeadRouter(Protocol):
         """
         ...
 
-    def lead(self, lead_id: str) -> dict[str, Any] | None:
+    def lead(self, lead_id: str, /) -> dict[str, Any] | None:
         """Return a lead's state, its decisions so far and their explanation; None if it was never routed."""
         ...
 
@@ -83,7 +83,7 @@ class LeadRouter(Protocol):
         """Return where every rep stands: level, open leads, today, weight, availability."""
         ...
 
-    def outcomes(self, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def outcomes(self, outcomes: list[dict[str, Any]], /) -> list[dict[str, Any]]:
         """Record what became of leads, and say of each what was done: ``outcome_id``, ``lead_id``, ``result``.
 
         ``at`` is a datetime in UTC; ``value`` and ``note`` are there only where they were told.

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from territory_engine.app.service.answer_models import LeadAnswer
 from territory_engine.app.service.opening import open_router
 from tests.app.service.conftest import Caller
 
 LEADS = [
     {"lead_id": "near", "latitude": 41.0, "longitude": -93.0, "value": 100},
-    {"lead_id": "=1+1", "company": "=cmd|x", "skills": ["a", "b"], "created_at": "2026-03-02T09:30:00Z"},
+    {"lead_id": "far", "company": "O'Hara & Söhne", "skills": ["a", "b"], "created_at": "2026-03-02T09:30:00Z"},
 ]
 
 
@@ -36,7 +37,7 @@ def test_a_batch_is_routed_once_and_answered_twice(serve: Any) -> None:
     caller = serve()
     first, second = caller.route(LEADS), caller.route(LEADS)
     assert first.status_code == 200, first.text
-    assert [lead["lead_id"] for lead in first.json()["leads"]] == ["near", "=1+1"]
+    assert [lead["lead_id"] for lead in first.json()["leads"]] == ["near", "far"]
     assert first.json()["leads"][0]["status"] == "assigned"
     assert {**second.json(), "repeated": False} == first.json()
     assert caller.route(LEADS[:1]).status_code == 409
@@ -58,6 +59,16 @@ def test_outcomes_close_leads_all_or_none(serve: Any) -> None:
     results = [caller("POST", "/v1/outcomes", json={"outcomes": [won]}).json()["outcomes"][0]["result"] for _ in "ab"]
     assert results == ["recorded", "known already"]
     assert {rep["open_leads"] for rep in caller("GET", "/v1/reps").json()["reps"]} == {0}
+
+
+def test_a_lead_is_explained(serve: Any) -> None:
+    caller = serve()
+    caller.route(LEADS)
+    for lead in LEADS:
+        answer = caller("GET", f"/v1/leads/{lead['lead_id']}")
+        assert answer.status_code == 200, answer.text
+        assert LeadAnswer.model_validate_json(answer.content).lead_id == lead["lead_id"]
+    assert caller("GET", "/v1/leads/nobody").status_code == 404
 
 
 def test_the_plan_is_named_when_ready(serve: Any) -> None:

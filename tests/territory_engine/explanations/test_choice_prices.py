@@ -100,9 +100,12 @@ def test_every_rep_is_there_once_and_every_price_is_that_of_the_best_split_with_
                 assert [-price.assigned, price.match, price.evenness] == change[:3]
                 if price.value is not None:
                     assert price.value == pytest.approx(-change[3] * 0.01)
-                if price.evenness:
-                    assert price.more >= 0
-                    assert price.fewer >= 0
+                if price.evenness and part.split is not None and not part.problem.slack and not price.assigned:
+                    counts = part.split.count.copy()
+                    before = LeadCosts.of(part.problem).total(counts)
+                    counts[price.more] += 1
+                    counts[price.fewer] -= 1
+                    assert LeadCosts.of(part.problem).total(counts) - before == price.evenness
 
     check()
 

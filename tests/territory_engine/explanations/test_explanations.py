@@ -41,9 +41,9 @@ R2 (Ben) has it:
 
 2 other reps of 3 could have had it. With them instead:
   R3 (Cleo): share 0.00, then 1.00 with 1 lead of this batch, 85.6 km, worth 414.45
-    As even, but the batch would be worth 170.71 less: this lead is worth 84.72 less with R3 (85 km further), and making room costs 85.99.
+    Shares would be as even, but the batch would be worth 170.71 less: this lead is worth 84.72 less with R3 (85 km further), and making room costs 85.99.
   R1 (Ada): share 0.00, then 1.00 with 1 lead of this batch, 170.8 km, worth 329.16
-    As even, but the batch would be worth 341.63 less: this lead is worth 170.01 less with R1 (170 km further), and making room costs 171.62.
+    Shares would be as even, but the batch would be worth 341.63 less: this lead is worth 170.01 less with R1 (170 km further), and making room costs 171.62.
 
 Share: leads per unit of weight so far."""
 
@@ -71,7 +71,7 @@ Lead L1 was rejected. Routed 30 Nov 2026 15:00 UTC, in batch b1 of 1 lead.
 latitude: is out of range (found '91'); allowed: decimal degrees from -90 to 90.
 No match: it has no place that is known.
 
-Nobody was asked.
+Nobody was asked: it cannot go to anybody as it is.
 
 What would help:
   Correct the fields named above, and send the lead again."""
@@ -123,6 +123,21 @@ def test_a_rejected_lead_names_its_fields(make_router: MakeRouter) -> None:
     assert explain(router.ledger, "L1").text() == REJECTED
 
 
+def test_a_lead_that_could_be_several_accounts_is_told_to_name_one(make_router: MakeRouter) -> None:
+    router = make_router({"matching": {"company_threshold": 60.0, "company_margin": 30.0}})
+    router.route([lead("L1", company="Shop Firelm")], "b1", at=MONDAY)
+    explanation = explain(router.ledger, "L1")
+    assert explanation.decision["reason_code"] == "ambiguous"
+    assert explanation.text().splitlines()[3:] == [
+        "",
+        "Nobody was asked: it cannot go to anybody as it is.",
+        "",
+        "What would help:",
+        "  Give the lead the account_id of the account that is meant, and send it again.",
+    ]
+    assert "was not asked" in explanation.text("R1")
+
+
 def test_leave_hours_and_segments_are_told_rep_by_rep(make_router: MakeRouter) -> None:
     router = make_router(
         {"hours": {"respond_within_h": 1}},
@@ -166,7 +181,30 @@ def test_a_tie_is_said_to_be_one(make_router: MakeRouter) -> None:
     router.route([lead("L1")], "b1", at=MONDAY)
     others = explain(router.ledger, "L1").of_group("could")
     assert {view.code for view in others} == {"tie"}
-    assert others[0].sentence.startswith("just as good in everything")
+    assert others[0].sentence.startswith("nothing would be better or worse: among equals")
+
+
+def test_of_many_who_would_do_as_well_a_few_are_told_one_by_one(make_router: MakeRouter) -> None:
+    import pandas as pd
+
+    router = make_router(reps=pd.DataFrame({"rep_id": [f"N{i:02d}" for i in range(30)]}))
+    router.route([lead("L1")], "b1", at=MONDAY)
+    text = explain(router.ledger, "L1").text()
+    assert text.count("Nothing would be better or worse") == 3
+    assert "  With 29 more, nothing would be better or worse." in text
+
+
+def test_with_slack_whoever_has_it_says_what_the_slack_did(make_router: MakeRouter) -> None:
+    router = make_router({**BY_PLACE, "fair_share": {"fairness_slack": 2}})
+    router.route([lead("L1", value=500, **NEAR_BEN)], "b1", at=MONDAY)
+    router.route([lead("L2", value=500, **NEAR_BEN)], "b2", at=MONDAY)
+    explanation = explain(router.ledger, "L2")
+    (holder,) = explanation.of_group("has_it")
+    assert holder.sentence == (
+        "has it; beside the fairest split, shares would be less even: R2 would end the batch at 2.00 instead of 1.00 and R3,"
+        " whose turn it was, at 0.00 instead of 1.00; the batch would be worth 84.72 more"
+    )
+    assert explanation.notices[0].startswith("The policy lets a rep be 2 leads off the fairest split")
 
 
 def test_a_rep_who_was_full_before_the_batch_could_not_and_one_filled_by_it_could(make_router: MakeRouter) -> None:

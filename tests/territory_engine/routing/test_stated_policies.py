@@ -209,3 +209,18 @@ def test_swapping_the_rows_of_a_batch_gives_every_rep_as_many_leads(make_router:
     other = make_router(ledger="other")
     other.route(leads[::-1], "b", at=MONDAY)
     assert sorted(counts(one).values()) == sorted(counts(other).values()) == [2, 2, 3, 3, 3]
+
+
+def test_who_waits_goes_when_there_is_room_again_without_being_sent_again(make_router: MakeRouter) -> None:
+    router = make_router({"limits": {"per_day": 1}})
+    router.route(
+        [{"lead_id": f"L{k}", "value": 100 + k, "created_at": "2026-11-30T10:00:00Z"} for k in range(7)], "b", at=MONDAY
+    )
+    assert router.route_queue(at=MONDAY + timedelta(hours=1)).assigned == 0
+    routed = router.route_queue("morning", at=MONDAY + timedelta(days=1))
+    assert sorted(routed.decisions["lead_id"]) == ["L0", "L1"]
+    assert routed.assigned == 2
+    assert len(router.ledger.queued()) == 0
+    again = router.route_queue("morning", at=MONDAY + timedelta(days=2))
+    assert again.repeated
+    pd.testing.assert_frame_equal(again.answers, routed.answers)
