@@ -210,5 +210,5 @@ def _sentence(batch: StoredBatch) -> str:
     even = f"is more even but for the slack of {slack}" if slack else "is more even"
     text = f"{size}. Proved fair{over}: no other split assigns more leads, follows the matches better, or {even}"
     if "value" in proved:
-        return f"{text}; and none of those that are as fair is worth more"
+        return f"{text}; and none of those {'within it' if slack else 'that are as fair'} is worth more"
     return f"{text}; and no exchange of two leads makes shares of value more even"

@@ -31,6 +31,8 @@ def check_leads(batch: StoredBatch) -> Check:
     if len(twice):
         wrong.append(f"{len(twice):,} leads are there twice, such as {twice.iloc[0]}")
     message = "; ".join(wrong) or f"each of {len(batch):,} leads has one decision: {_listed(counted)}"
+    if batch.erased.any():
+        message += f"; {int(batch.erased.sum()):,} were erased, and are checked as far as what is left allows"
     return Check("leads", not wrong, message, {status: float(number) for status, number in counted.items()})
 
 
@@ -78,7 +80,7 @@ def check_shares(batch: StoredBatch) -> list[Check]:
     units, rest = np.divmod(worth_charged, unit)
     clipped = np.clip(worth, 0, 1e9)
     off = np.abs(units - clipped) > 0.5 + 1e-9 * np.maximum(1.0, clipped)
-    off = np.where((batch.rep >= 0) & ~batch.kept, off | (rest != 0), worth_charged != 0)
+    off = np.where((batch.rep >= 0) & ~batch.kept, (off & ~batch.erased) | (rest != 0), worth_charged != 0)
     bad = (charged != expected) | off
 
     def describe(i: int) -> str:

@@ -114,7 +114,8 @@ def check_pairs(batch: StoredBatch, plan: RoutingPlan | None, lines: Lines) -> C
         stored = np.zeros((len(block), m), np.bool_)
         low, high = np.searchsorted(batch.pair_lead, (block[0], block[-1] + 1))
         stored[batch.pair_lead[low:high] - start, batch.pair_rep[low:high]] = True
-        known = ~lines.unknown[block]
+        known = ~lines.unknown[block] & ~batch.erased[block]
+        may |= batch.erased[block, None]
         for k, (bad, what) in enumerate(
             ((stored & ~may, "could not take it and is stored"), (must & ~stored & known[:, None], "is missing"))
         ):
@@ -187,7 +188,7 @@ def check_values(batch: StoredBatch) -> list[Check]:
         checks.append(
             verdict(
                 name,
-                ~agree(found, wanted),
+                ~agree(found, wanted) & ~batch.erased[lead],
                 names,  # type: ignore[arg-type]  # labels are made when asked for: there are millions
                 lambda i, f=found, w=wanted: f"expected {w[i]:.10g}, found {f[i]:.10g}",  # type: ignore[misc]  # defaults bind the loop's arrays
                 what,
@@ -205,7 +206,7 @@ def check_ranks(batch: StoredBatch, lines: Lines) -> Check:
     found = batch.pair_rank
     return verdict(
         "ranks",
-        expected != found,
+        (expected != found) & ~batch.erased[lead],
         _PairLabels(batch),  # type: ignore[arg-type]  # as above
         lambda i: f"expected {expected[i]}, found {found[i]}",
         "owner first (0), territory next (1), pool last (2)",

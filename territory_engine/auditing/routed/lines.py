@@ -90,7 +90,7 @@ def check_matches(batch: StoredBatch, plan: RoutingPlan) -> list[Check]:
     kind = batch.decisions["match_kind"].to_numpy(object)
     account = batch.decisions["match_account_id"].astype(str).to_numpy(object)
     territory = batch.decisions["territory_id"].astype(str).to_numpy(object)
-    matched = np.isin(kind.astype(str), BY_ACCOUNT) | (kind == "nearest_account")
+    matched = (np.isin(kind.astype(str), BY_ACCOUNT) | (kind == "nearest_account")) & ~batch.erased
     at = np.asarray(plan.rep_of_account.index.get_indexer(pd.Index(account)), np.int64)
     known = plan.territory_of_account.to_numpy(object)
     its = np.where(at >= 0, known[np.maximum(at, 0)] if len(known) else "", "")
@@ -102,7 +102,7 @@ def check_matches(batch: StoredBatch, plan: RoutingPlan) -> list[Check]:
         return f"account {account[i]} is in territory {its[i]}, told: {territory[i]!r}"
 
     checks = [verdict("matches", bad, batch.labels, describe, "matched accounts and their territories in the plan")]
-    nearest = np.flatnonzero((kind == "nearest_account") & (at >= 0))
+    nearest = np.flatnonzero((kind == "nearest_account") & (at >= 0) & ~batch.erased)
     if len(nearest):
         checks.append(_check_nearest(batch, plan, nearest, at))
     return checks

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from territory_engine.auditing.checks import Check
+from territory_engine.auditing.routed.prices import best_left
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,10 +110,7 @@ def check_swaps(part: SplitPart) -> Check:
     share = [int(level) for level in part.worth_level]
     for i in np.flatnonzero(part.given):
         share[part.its_rep[i]] += int(part.worth[i]) * int(step[part.its_rep[i]])
-    among = part.tight
-    if not part.slack:
-        fair = part.prices["fair_price"][part.rep]
-        among = among & (fair == part.least(fair, part.tight)[part.lead])
+    among, _ = best_left(part)
     chosen = np.flatnonzero(among & part.given[part.lead])
     here, there = part.its_rep[part.lead[chosen]], part.rep[chosen]
     apart = here != there
@@ -144,3 +142,51 @@ def check_swaps(part: SplitPart) -> Check:
     return Check(
         name, True, f"no exchange of two leads, nor move of one, evens shares of value: {compared:,} pairs of reps"
     )
+
+
+def check_ties(part: SplitPart, tie_order: NDArray[np.int64]) -> Check:
+    """Check that among splits alike in everything, earlier leads go first and reps lowest in ``tie_order`` have more.
+
+    Pairs that tie in ranks, fairness and value are steps that cost nothing; who can be reached by them is what could be
+    exchanged.
+    """
+    name = f"ties:{part.name}"
+    m = len(part.step)
+    if m > LARGEST_ROSTER:
+        return Check(name, True, f"skipped: {m:,} reps, and chains are looked at for up to {LARGEST_ROSTER:,}")
+    among, cost = best_left(part)
+    own = np.where(part.given, part.of_own(cost), 0)
+    free = among & (cost == own[part.lead])
+    step = np.full((m + 1, m + 1), _NEVER)
+    here = np.where(part.given, part.its_rep, m)
+    step[here[part.lead[free]], part.rep[free]] = 0
+    may_wait = part.given & part.may_wait & (own == 0)
+    step[here[may_wait], m] = 0
+    np.fill_diagonal(step, 0)
+    latest = np.full(m, -1)
+    np.maximum.at(latest, here[may_wait], np.flatnonzero(may_wait))
+    direct = step.copy()
+    direct[:, m] = _NEVER  # who waits is looked at lead by lead
+    reach = _cheapest_ways(direct[:m, :m]) == 0
+    onward = np.where(reach, latest[None, :], -1).max(axis=1) if m else latest
+    waiting = free & part.waits[part.lead]
+    late = np.full(len(part.own), -1)
+    np.maximum.at(late, part.lead[waiting], onward[part.rep[waiting]])
+    early = np.flatnonzero(late > np.arange(len(part.own)))
+    if len(early):
+        i = int(early[0])
+        return Check(
+            name, False, f"{part.labels[i]} waits, and {part.labels[late[i]]}, which came later, might as well"
+        )
+    fixed = part.prices["value_price"] != 0
+    least, most = (np.where(fixed, part.count, bound) for bound in part.bounds)
+    ways = _cheapest_ways(step)[:m, :m] == 0
+    better = (
+        ways & (part.count > least)[:, None] & (part.count < most)[None, :] & (tie_order[:, None] > tie_order[None, :])
+    )
+    if better.any():
+        r, s = np.argwhere(better)[0]
+        return Check(
+            name, False, f"a lead of {_who(part, r)} is as well with {_who(part, s)}, who comes before in ties"
+        )
+    return Check(name, True, "among splits alike in everything, earlier leads and those who waited longest come first")

@@ -248,6 +248,15 @@ def _check_fairest_cost(part: SplitPart, lowest: NDArray[np.int64]) -> Check:
     return Check(f"fair_prices:{part.name}", bound == told, message)
 
 
+def best_left(part: SplitPart) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return which pairs tie in ranks and, without slack, in fairness; and what each costs: value price less value."""
+    among = part.tight
+    if not part.slack:
+        fair = part.prices["fair_price"][part.rep]
+        among = among & (fair == part.least(fair, part.tight)[part.lead])
+    return among, part.prices["value_price"][part.rep] - part.value
+
+
 def check_value_prices(part: SplitPart) -> list[Check]:
     """Check the counts that value may choose from, and that no split among them is worth more."""
     least, most = part.bounds
@@ -265,11 +274,7 @@ def check_value_prices(part: SplitPart) -> list[Check]:
     if part.second != "value":
         return checks
     price = part.prices["value_price"]
-    cost = price[part.rep] - part.value
-    among = part.tight
-    if not part.slack:
-        fair = part.prices["fair_price"][part.rep]
-        among = among & (fair == part.least(fair, part.tight)[part.lead])
+    among, cost = best_left(part)
     lowest = part.least(cost, among)
     lowest = np.where(part.may_wait, np.minimum(lowest, 0), lowest)
     own = np.where(part.given, part.of_own(cost), 0)

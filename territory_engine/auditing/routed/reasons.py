@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,7 @@ def check_reasons(batch: StoredBatch, lines: Lines) -> list[Check]:
     ok = code == expected
     ok |= rejected & np.isin(code.astype(str), _REJECTED)
     ok |= queued & ~waits & ~ambiguous & (choices == 0) & np.isin(code.astype(str), _UNABLE)
+    ok |= queued & batch.erased & (code == "match")
     untold = batch.decisions["reason"].astype(str).to_numpy(object) == ""
     checks = [
         verdict(
@@ -62,7 +63,9 @@ def check_reasons(batch: StoredBatch, lines: Lines) -> list[Check]:
         )
     )
     told = batch.decisions["could_go_at"].astype(str).to_numpy(object)
-    early = np.array([bool(text) and not _is_after(text, batch.routed_at) for text in told], np.bool_)
+    # Where pairs had to be left out, somebody else could take a lead at once.
+    now = batch.routed_at - timedelta(seconds=1 if batch.proof.get("truncated") else 0)
+    early = np.array([bool(text) and not _is_after(text, now) for text in told], np.bool_)
     spurious = (told != "") & ~queued
     checks.append(
         verdict(

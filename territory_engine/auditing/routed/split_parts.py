@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from territory_engine.auditing.checks import Check, verdict
-from territory_engine.auditing.routed.paths import check_paths, check_swaps
+from territory_engine.auditing.routed.paths import check_paths, check_swaps, check_ties
 from territory_engine.auditing.routed.prices import (
     SplitPart,
     check_fair_prices,
@@ -56,6 +56,8 @@ def check_split(batch: StoredBatch) -> list[Check]:
     taken = np.bincount(batch.rep[batch.kept & (batch.rep >= 0)], minlength=batch.n_reps)
     part = _part(batch, "shared", ~batch.kept, batch.pair, value, batch.whole("capacity") - taken, told["shared"])
     checks += _check_part(part)
+    if part.second == "value":
+        checks.append(check_ties(part, batch.whole("tie_order")))
     return checks
 
 

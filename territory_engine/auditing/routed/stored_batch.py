@@ -147,9 +147,14 @@ class StoredBatch:
         return np.bincount(self.rep[self.rep >= 0], minlength=self.n_reps).astype(np.int64)
 
     @cached_property
+    def erased(self) -> NDArray[np.bool_]:
+        """Leads whose fields were deleted on request: what needs them is taken as told; shape ``(n_leads,)``."""
+        return np.array([text == "{}" for text in self.decisions["lead"]], np.bool_)
+
+    @cached_property
     def leads(self) -> pd.DataFrame:
         """The leads' fields, one row per lead; empty columns are not there."""
-        return pd.DataFrame([json.loads(text) for text in self.decisions["lead"]])
+        return pd.DataFrame(json.loads(f"[{','.join(self.decisions['lead'])}]"))
 
     def numbers_of_leads(self, column: str, blank: float) -> NDArray[np.float64]:
         """Return a leads column as numbers, ``blank`` where there is none."""

@@ -85,6 +85,12 @@ def assign_twice(edit: Edit) -> None:
     edit.sql("UPDATE ledger_batches SET leads = leads + 1, assigned = assigned + 1 WHERE batch_no = 2")
 
 
+def move_two(edit: Edit) -> None:
+    """Give somebody two leads of somebody who could take as many."""
+    for _ in range(2):
+        edit.decision("status = 'assigned' AND rep_id = 'R0'", rep_id="R4")
+
+
 def queue_one(edit: Edit) -> None:
     edit.decision(
         "status = 'assigned'", status="queued", rep_id="", reason_code="full", preference=-1, expected_value=None,
@@ -147,6 +153,15 @@ EDITS: dict[str, tuple[str, Callable[[Edit], None], str]] = {
     "a share after is higher": ("pool", lambda e: e.decision("charged > 0", fair_share_after=9.5), "shares"),
     "a lead is moved to another rep": (
         "pool", lambda e: e.decision("status = 'assigned' AND rep_id = 'R0'", rep_id="R4"), "told_values",
+    ),
+    "two leads are moved, and the prices show it": (
+        "pool", move_two, "fair_counts:shared",
+    ),
+    "two leads are moved, and without any price a chain shows it": (
+        "pool", move_two, "no_better_chain:shared",
+    ),
+    "a lead goes to another rep than its match, and its rank shows it": (
+        "matched", lambda e: e.decision("preference = 0", rep_id="R4"), "rank_prices:shared",
     ),
     "two leads' values are swapped": ("pool", swap_values, "told_values"),
     "a rep is not away": ("pool", lambda e: e.roster(cell("away", lambda v: not v)), "presence"),

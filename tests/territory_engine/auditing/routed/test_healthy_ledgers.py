@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 import territory_engine as te
 from territory_engine.errors import LedgerError, PlanDirectoryError
+from territory_engine.leads.choices import Suitability
 from territory_engine.ledger import Ledger
 from territory_engine.routing import Router
+from tests.territory_engine.auditing.routed.editing import Edit
 from tests.territory_engine.auditing.routed.ledgers import START, leads, policy, route, tell
 
 POOL = {"owner": "ignore", "territory": "ignore"}
@@ -65,7 +67,7 @@ def test_a_ledger_of_several_batches_with_leave_and_returns_passes(name: str, pl
         assert len(found.batches) == 4
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_the_router_writes_passes(data: st.DataObject, plan: Path, tmp_path: Path) -> None:
     rules = {
@@ -119,6 +121,33 @@ def test_what_was_forgotten_on_purpose_is_not_missed(plan: Path, tmp_path: Path)
     assert "deleted on purpose" in found.batches[0].summary()
 
 
+def test_a_lead_erased_on_request_is_checked_as_far_as_what_is_left_allows(plan: Path, tmp_path: Path) -> None:
+    url = route(plan, f"sqlite:///{tmp_path}/l.db", [(leads(12, seed=1), START)], policy(limits={"travel_km": 150}))
+    edit = Edit(url)
+    for position in range(6):
+        edit.sql(
+            "UPDATE ledger_decisions SET lead = '{}', match_account_id = '', match_evidence = '', reason = reason_code"
+            " WHERE position = :at",
+            at=position,
+        )
+    edit.close()
+    found = te.audit_ledger(url, plan=plan)
+    assert found.passed, found.summary()
+    assert "6 were erased" in found.batches[0].checks[0].message
+
+
+def test_a_batch_of_more_pairs_than_are_kept_passes(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = Suitability.choices
+    monkeypatch.setattr(Suitability, "choices", lambda self: every(self, 25))
+    rules = policy(limits={"per_day": 2})
+    url = route(plan, f"sqlite:///{tmp_path}/l.db", [(leads(16, seed=8), START)], rules)
+    found = te.audit_ledger(url, plan=plan)
+    assert found.passed, found.summary()
+    assert "Proved fair over the pairs that were kept" in found.batches[0].checks[-1].message
+
+
 def test_the_plan_of_another_batch_is_told_and_only_what_needs_it_is_skipped(plan: Path, tmp_path: Path) -> None:
     url = route(plan, f"sqlite:///{tmp_path}/l.db", [(leads(8, seed=1), START)])
     other = tmp_path / "other"
@@ -166,8 +195,6 @@ def test_an_empty_ledger_has_nothing_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.postgresql
 def test_a_ledger_in_postgresql_passes_and_fails_like_any_other(plan: Path, postgresql_url: str) -> None:
-    from tests.territory_engine.auditing.routed.editing import Edit
-
     url = route(plan, postgresql_url, [(leads(12, seed=1), START)], None, outcomes_after_the_first)
     assert te.audit_batch(url, "batch 0", plan).passed
     edit = Edit(url)

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from territory_engine.auditing.routed.paths import check_paths, check_swaps
+from territory_engine.auditing.routed.paths import check_paths, check_swaps, check_ties
 from territory_engine.auditing.routed.prices import (
     SplitPart,
     check_fair_prices,
@@ -144,6 +144,29 @@ def better_exchanges(part: SplitPart) -> Iterator[tuple[int, int]]:
                     moved[i], moved[j] = s, r
                     if total(moved) < total(rep) - 1e-3:
                         yield int(i), int(j)
+
+
+def test_among_equals_who_comes_first_in_ties_has_more_and_later_leads_wait() -> None:
+    # Three leads alike, two reps alike with room for one lead each, or for two.
+    lead, rep = np.repeat(np.arange(3), 2), np.tile([0, 1], 3)
+    one = np.array([1, 1])
+    zeros = dict.fromkeys(("fair_price", "fair_count", "least", "most", "value_price", "rank_price"), one * 0)
+    part = SplitPart(
+        name="shared", labels=["L0", "L1", "L2"], rep_ids=["R0", "R1"], lead=lead, rep=rep, rank=np.full(6, 2),
+        value=np.full(6, 7), own=np.array([0, 3, -1]), level=one * 0, step=one * 1_000_000, capacity=one,
+        objective="squares", second="value", slack=0, told={"unassigned_rank": 100, "unassigned_price": 0},
+        prices={**zeros, "rank_price": one * 98, "fair_count": one, "value_price": one * 7},
+    )  # fmt: skip
+    assert check_rank_prices(part)[0].ok
+    assert check_ties(part, np.array([0, 1])).ok
+    early = replace(part, own=np.array([-1, 3, 4]))
+    assert "L0 waits, and L2, which came later" in check_ties(early, np.array([0, 1])).message
+    roomy = replace(
+        part, own=np.array([0, 3, 4]), capacity=one * 2,
+        prices={**zeros, "fair_price": one * 3_000_000, "fair_count": np.array([2, 1])},
+    )  # fmt: skip
+    assert check_ties(roomy, np.array([0, 1])).ok
+    assert "R0 is as well with R1, who comes before in ties" in check_ties(roomy, np.array([1, 0])).message
 
 
 def test_the_fair_bounds_and_objectives_of_a_split_by_hand_hold() -> None:
