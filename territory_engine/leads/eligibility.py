@@ -156,6 +156,12 @@ def _parts(cell: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in str(cell).split(";") if part.strip()))
 
 
+def column_texts(frame: pd.DataFrame, column: str) -> NDArray[np.object_]:
+    """Return a column as the text that rules compare, "" where blank, shape ``(n_records,)``."""
+    codes, texts = _cells(frame, column)
+    return np.array(texts, object)[codes]
+
+
 def _cells(frame: pd.DataFrame, column: str) -> tuple[NDArray[np.intp], list[str]]:
     """Return each record's place among the column's different cells, and those as stripped text, "" where blank.
 

@@ -223,7 +223,7 @@ def _explained(
     split = stored_split(stored)
     suitability = stored_suitability(record, split.roster, decision)
     notices = [f"The ledger's tables of this batch do not fit together: {finding}." for finding in split.findings]
-    reps = RepsOnLead(split, suitability, decision, notices).views()
+    reps = RepsOnLead(split, suitability, decision, notices, truncated=bool(record.proof.get("truncated"))).views()
     after = counters_with(split.roster, split.count)
     return LeadExplanation(
         lead_id=str(decision["lead_id"]),

@@ -83,6 +83,7 @@ _OBSTACLES = {
     "lead": ("was not asked: it cannot go to anybody as it is", "were not asked: it cannot go to anybody as it is"),
     "already_routed": ("was not asked: it was routed already", "were not asked: it was routed already"),
     "full": ("has no room beside its matches", "have no room beside their matches"),
+    "unknown": ("could not, by a rule not shown", "could not, by a rule not shown"),
     "not_kept": ("is not among the pairs kept", "are not among the pairs kept"),
 }
 

@@ -87,11 +87,20 @@ class RepsOnLead:
         About it.
     notices : list of str
         Takes what there is to say of the prices.
+    truncated : bool
+        Whether pairs were left out because there were too many to keep.
     """
 
     def __init__(
-        self, split: StoredSplit, suitability: Suitability, decision: Mapping[str, Any], notices: list[str]
+        self,
+        split: StoredSplit,
+        suitability: Suitability,
+        decision: Mapping[str, Any],
+        notices: list[str],
+        *,
+        truncated: bool,
     ) -> None:
+        self.truncated = truncated
         self.split, self.suitability, self.notices = split, suitability, notices
         self.decision, self.lead = decision, int(decision["position"])
         self.ids = [str(rep) for rep in split.roster.index]
@@ -171,6 +180,9 @@ class RepsOnLead:
             return self._view(row, "could_not", "was not asked: the lead cannot go to anybody as it is", "lead")
         if row in self.pairs:
             return self._view(row, "could_not", "has no room left by the leads that went to their matches", "full")
+        if not self.truncated:
+            sentence = "could not take it when the batch was routed; by which rule, the ledger does not show any more"
+            return self._view(row, "could_not", sentence, "unknown")
         sentence = "could have taken it, but was not among the pairs kept of so large a batch"
         return self._view(row, "could_not", sentence, "not_kept")
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.leads.batch import Choices
+from territory_engine.leads.eligibility import column_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def roster_table(
     reps that the ledger did not know. Levels are whole numbers of 1/``LEVEL_UNIT``.
     """
     frame = roster.frame
-    own = {f"rep.{column}": frame[column].astype(str).to_numpy() for column in frame.columns if _kept(column)}
+    own = {f"rep.{column}": column_texts(frame, column) for column in frame.columns if _kept(column)}
     places = {axis: frame[axis].to_numpy(np.float64) for axis in ("latitude", "longitude")}
     before = {f"before.{column}": counters[column].reindex(frame.index).to_numpy() for column in counters.columns}
     moment = pd.DatetimeIndex(roster.next_at_work)

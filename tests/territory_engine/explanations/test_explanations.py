@@ -184,6 +184,15 @@ def test_a_tie_is_said_to_be_one(make_router: MakeRouter) -> None:
     assert others[0].sentence.startswith("nothing would be better or worse: among equals")
 
 
+def test_lists_that_are_numbers_are_told_as_they_were_compared(make_router: MakeRouter) -> None:
+    router = make_router(skills=["1", "2", ""])
+    router.route([lead("L1", skills="2")], "b1", at=MONDAY)
+    explanation = explain(router.ledger, "L1")
+    assert explanation.decision["rep_id"] == "R2"
+    assert explanation.rep("R1").sentence == "has skills 1; the lead's skills is 2"
+    assert explanation.rep("R3").sentence == "has no skills listed; the lead's skills is 2"
+
+
 def test_of_many_who_would_do_as_well_a_few_are_told_one_by_one(make_router: MakeRouter) -> None:
     import pandas as pd
 
