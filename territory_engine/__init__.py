@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TerritoryError,
         UnknownLeadError,
     )
-    from territory_engine.leads.explanation import LeadExplanation, explain
+    from territory_engine.leads.explaining.explanation import LeadExplanation, explain
     from territory_engine.leads.policy import Policy, load_policy
     from territory_engine.ledger.store import Ledger
     from territory_engine.plan import Plan
@@ -60,8 +60,8 @@ _HOME = {
     "PlanDirectoryError": "errors",
     "TerritoryError": "errors",
     "UnknownLeadError": "errors",
-    "LeadExplanation": "leads.explanation",
-    "explain": "leads.explanation",
+    "LeadExplanation": "leads.explaining.explanation",
+    "explain": "leads.explaining.explanation",
     "Policy": "leads.policy",
     "load_policy": "leads.policy",
     "Ledger": "ledger.store",

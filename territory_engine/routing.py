@@ -20,19 +20,19 @@ import pandas as pd
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine import __version__
 from territory_engine.errors import Finding, InputError, PlanDirectoryError
-from territory_engine.leads.capacity import remaining_capacity
-from territory_engine.leads.choices import Suitability
 from territory_engine.leads.decisions import Routing, decisions_of
-from territory_engine.leads.eligibility import rules_of
-from territory_engine.leads.known_accounts import AccountIndex
 from territory_engine.leads.levels import opening_levels
-from territory_engine.leads.matching import match
+from territory_engine.leads.matching.known_accounts import AccountIndex
+from territory_engine.leads.matching.matching import match
 from territory_engine.leads.policy import Policy, load_policy
-from territory_engine.leads.reading import leads_of_frame, leads_of_records, read_leads
-from territory_engine.leads.roster import RosterSource
+from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
+from territory_engine.leads.reps.capacity import remaining_capacity
+from territory_engine.leads.reps.roster import RosterSource
+from territory_engine.leads.reps.standing import standings
 from territory_engine.leads.splitting import split_batch, tie_order
-from territory_engine.leads.standing import standings
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
+from territory_engine.leads.suitability.choices import Suitability
+from territory_engine.leads.suitability.eligibility import rules_of
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
@@ -247,8 +247,8 @@ class Router:
         return batch, batch.sha256
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
-        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
-        from territory_engine.leads.explanation import lead_record
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explaining.explanation.lead_record`."""
+        from territory_engine.leads.explaining.explanation import lead_record
 
         return lead_record(self.ledger, lead_id)
 

@@ -21,7 +21,7 @@ import territory_engine
 from territory_engine.app.cli import app
 from territory_engine.config import Config, load_config, plan_file
 from territory_engine.leads.policy import Policy, load_policy
-from territory_engine.leads.roster import REP_COLUMNS
+from territory_engine.leads.reps.roster import REP_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

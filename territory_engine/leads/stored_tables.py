@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.leads.batch import Choices
-from territory_engine.leads.eligibility import column_texts
+from territory_engine.leads.suitability.eligibility import column_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import territory_engine as te
 from territory_engine.errors import LedgerError, PlanDirectoryError
-from territory_engine.leads.choices import Suitability
+from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.ledger import Ledger
 from territory_engine.routing import Router
 from tests.territory_engine.auditing.routed.editing import Edit
