@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from territory_engine.errors import InputError
 from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
 
-IOWA = Path(__file__).parents[3] / "examples" / "iowa" / "leads.csv"
+IOWA = Path(__file__).parents[4] / "examples" / "iowa" / "leads.csv"
 NOW = dt.datetime(2026, 11, 29, 12, 0, tzinfo=dt.UTC)
 
 
