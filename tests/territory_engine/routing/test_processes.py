@@ -36,7 +36,9 @@ def test_eight_processes_route_two_hundred_batches_at_once_and_no_cap_is_exceede
 
 
 @pytest.mark.postgresql
-def test_a_router_killed_again_and_again_on_a_server_loses_nothing_and_routes_nothing_twice(postgresql_url: str) -> None:
+def test_a_router_killed_again_and_again_on_a_server_loses_nothing_and_routes_nothing_twice(
+    postgresql_url: str,
+) -> None:
     report = routers("killed", postgresql_url, "25")
     assert (report["faults"], report["killed"]) == ([], 25)
 
