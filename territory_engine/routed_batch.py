@@ -105,23 +105,33 @@ class RoutedBatch:
         parts = self.proof.get("parts") or []
         if not parts or not self.assigned:
             return "Nothing was split."
-        proved = set(parts[-1]["proved"])
+        shared, unit = parts[-1], self.proof.get("value_unit", 1.0)
+        proved = set.intersection(*(set(part["proved"]) for part in parts))
         over = " over the pairs that were kept" if self.proof.get("truncated") else ""
+        slack = " but for the slack" if self.proof.get("slack") else ""
         least = (
             "in squares of leads per weight" if self.proof.get("objective") == "squares" else "by the fullest rep first"
         )
-        if {"assigned", "rank", "fairness"} <= proved:
-            text = f"Proved{over}: no split assigns more leads, follows the matches better, or is more even ({least})"
-        else:
+        its = "its"
+        if not {"assigned", "rank", "fairness"} <= proved:
             text = "Found by exchanges, not proved: a more even split may exist"
-        value = parts[-1]["value_sum"] * self.proof.get("value_unit", 1.0)
-        if self.proof.get("slack"):
-            gain = (parts[-1]["value_sum"] - parts[-1]["fairest_value"]) * self.proof.get("value_unit", 1.0)
-            return f"{text.replace('or is more even', 'or is more even but for the slack')}; the slack is worth {gain:,.2f}."
+        elif len(parts) == 1:
+            text = f"Proved{over}: no split assigns more leads, follows the matches better, or is more even{slack} ({least})"
+        else:
+            # Matched leads were settled first: what is even is the rest, with the room that they left.
+            text, its = f"Proved{over}: no split assigns more leads or follows the matches better", "their"
+            if not shared["assigned"]:
+                return f"{text}. No other leads were split."
+            others = counted(shared["assigned"], "other lead")
+            text += f"; beside the matched leads, none splits the {others} more evenly{slack} ({least})"
+        if slack:
+            gain = (shared["value_sum"] - shared["fairest_value"]) * unit
+            return f"{text}; the slack is worth {gain:,.2f}."
         if self.proof.get("then") == "even_value":
             return f"{text}; no exchange of two leads makes the shares of value more even."
+        value = shared["value_sum"] * unit
         if "value" in proved:
-            return f"{text}; of all that are as even, none is worth more than its {value:,.2f}."
+            return f"{text}; of all that are as even, none is worth more than {its} {value:,.2f}."
         return f"{text}; it is worth {value:,.2f}."
 
     def _rep_table(self) -> list[str]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine import __version__
 from territory_engine.errors import Finding, InputError, PlanDirectoryError
 from territory_engine.leads.decisions import Routing, decisions_of
@@ -25,8 +24,10 @@ from territory_engine.leads.levels import opening_levels
 from territory_engine.leads.matching.known_accounts import AccountIndex
 from territory_engine.leads.matching.matching import match
 from territory_engine.leads.policy import Policy, load_policy
+from territory_engine.leads.proof import proof_of
 from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
 from territory_engine.leads.reps.capacity import remaining_capacity
+from territory_engine.leads.reps.counting import counters_after
 from territory_engine.leads.reps.roster import RosterSource
 from territory_engine.leads.reps.standing import standings
 from territory_engine.leads.splitting import split_batch, tie_order
@@ -35,14 +36,12 @@ from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
-from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
+from territory_engine.ledger.records import BatchRecord, Outcome
 from territory_engine.plan_directory import read_plan
 from territory_engine.routed_batch import RoutedBatch
 
 if TYPE_CHECKING:
     from territory_engine.leads.batch import Choices, LeadBatch, Roster
-    from territory_engine.leads.levels import Levels
-    from territory_engine.leads.splitting import BatchSplit
     from territory_engine.ledger.records import StoredBatch
     from territory_engine.ledger.work import BatchWork
     from territory_engine.plan import Plan
@@ -333,7 +332,7 @@ class Router:
             for position, lead in enumerate(batch.frame["lead_id"])
             if lead in states and states[lead].state in ("assigned", "won", "lost") and position not in batch.rejected
         }
-        choices = without_leads(assembly.choices, np.array(sorted(already), np.int64))
+        choices = assembly.choices.without(np.array(sorted(already), np.int64))
         counters = work.counters
         levels = opening_levels(roster, counters, self.policy.fair_share.catch_up)
         capacity = remaining_capacity(roster, counters)
@@ -372,98 +371,6 @@ class Router:
 def routed_before(stored: StoredBatch) -> RoutedBatch:
     """Return a stored batch as the answer to a retry."""
     return RoutedBatch(stored.record.batch_id, stored.record.routed_at, True, stored.decisions, stored.record.proof)
-
-
-def without_leads(choices: Choices, leads: np.ndarray[Any, np.dtype[np.int64]]) -> Choices:
-    """Return the choices without any pair of these leads."""
-    if not len(leads):
-        return choices
-    import dataclasses
-
-    sizes = np.diff(choices.lead_start)
-    kept = np.repeat(~np.isin(np.arange(len(sizes)), leads), sizes)
-    sizes[leads] = 0
-    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    arrays = {name: getattr(choices, name)[kept] for name in ("rep", "rank", "value", "travel_km")}
-    return dataclasses.replace(choices, lead_start=start, **arrays)
-
-
-def counters_after(
-    roster: Roster, counters: pd.DataFrame, levels: Levels, split: BatchSplit, next_turn: int
-) -> pd.DataFrame:
-    """Return the counters of every rep who is present or was known, as they are once the batch is assigned."""
-    index = roster.frame.index
-    known = index.isin(counters.index)
-    before = counters.reindex(index)
-    charged = np.bincount(split.rep[split.counted], minlength=len(index)) * levels.step
-    worth = np.zeros(len(index), np.int64)
-    np.add.at(worth, split.rep[split.counted], split.worth[split.counted])
-    turn = np.zeros(len(index), np.int64)
-    there = split.rep[split.rep >= 0]
-    turn[there] = next_turn + np.arange(len(there))
-    day = _rolled(before, "day", roster.local_day)
-    week = _rolled(before, "week", roster.local_week)
-    after = pd.DataFrame(
-        {
-            "level": levels.level + charged,
-            "worth_level": levels.worth_level + worth * levels.step,
-            "open_leads": before["open_leads"].fillna(0).astype(np.int64) + split.count,
-            "day": day[0],
-            "day_leads": day[1] + split.count,
-            "week": week[0],
-            "week_leads": week[1] + split.count,
-            "away": ~levels.present,
-            "last_turn": np.maximum(turn, before["last_turn"].fillna(0).astype(np.int64)),
-        },
-        index=index,
-    )
-    return after.loc[known | levels.present, list(COUNTER_COLUMNS)]
-
-
-def _rolled(before: pd.DataFrame, span: str, now: Any) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
-    """Return the day (or week) that each rep's count is of, and the count so far: none of a day that is over."""
-    told = before[span].to_list()
-    counts = before[f"{span}_leads"].fillna(0).astype(np.int64).to_numpy()
-    still = np.array([isinstance(t, str) and t >= n for t, n in zip(told, now, strict=True)], bool)
-    spans = [str(t) if same else str(n) for t, n, same in zip(told, now, still, strict=True)]
-    return spans, np.where(still, counts, 0)
-
-
-def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
-    """Return what is proved of a batch's split, and what it takes to check it beside the tables; types that JSON knows."""
-    fair = routing.suitability.policy.fair_share
-    parts = []
-    for part in routing.split.parts:
-        split = part.split
-        parts.append(
-            {
-                "name": part.name,
-                "leads": len(part.leads),
-                "assigned": split.assigned,
-                "rank_sum": split.rank_sum,
-                "fairness_cost": split.fairness_cost,
-                "fairest_cost": split.fairest_cost,
-                "value_sum": split.value_sum,
-                "fairest_value": split.fairest_value,
-                "unassigned_rank": split.unassigned_rank,
-                "unassigned_price": int(split.rank_price[-1]),
-                "proved": list(split.exact),
-                "seconds": {name: round(seconds, 4) for name, seconds in split.seconds.items()},
-            }
-        )
-    return {
-        "parts": parts,
-        "objective": fair.objective,
-        "then": fair.then,
-        "slack": fair.fairness_slack,
-        "value_unit": routing.split.value_unit,
-        "level_unit": LEVEL_UNIT,
-        "fair_level": routing.levels.fair_level,
-        "fair_worth_level": routing.levels.fair_worth_level,
-        "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
-        "truncated": routing.choices.truncated,
-        "notices": list(notices),
-    }
 
 
 def _refuse_formulas(rep_ids: pd.Index[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -160,6 +160,17 @@ class Choices:
     def of(self, lead: int) -> slice:
         """Return where the pairs of a lead are."""
         return slice(int(self.lead_start[lead]), int(self.lead_start[lead + 1]))
+
+    def without(self, leads: NDArray[np.int64]) -> Choices:
+        """Return the choices without any pair of these leads."""
+        if not len(leads):
+            return self
+        sizes = np.diff(self.lead_start)
+        kept = np.repeat(~np.isin(np.arange(len(sizes)), leads), sizes)
+        sizes[leads] = 0
+        start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        arrays = {name: getattr(self, name)[kept] for name in ("rep", "rank", "value", "travel_km")}
+        return replace(self, lead_start=start, **arrays)
 
 
 @dataclass(frozen=True)

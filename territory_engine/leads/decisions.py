@@ -147,7 +147,9 @@ def _assigned_reasons(
     reason: NDArray[np.object_],
 ) -> None:
     suitability, matches = routing.suitability, routing.suitability.matches
-    able, turn = _able_and_turn(routing)
+    able, tight, turn = _able_and_turn(routing)
+    truncated = routing.choices.truncated
+    batch = "the batch over the pairs kept" if truncated else "the batch"
     first = suitability.first_in_line
     fair = suitability.policy.fair_share
     for lead in leads:
@@ -159,47 +161,53 @@ def _assigned_reasons(
         if rank[lead] == 1:
             reason[lead] = f"{why_not}{rep} has its territory: {evidence}."
             continue
-        if able[lead] == 1:
+        if able[lead] == 1 and not truncated:
             reason[lead] = f"{why_not}{rep} is the only rep who can take it."
             continue
         pool = f"{why_not}{counted(int(able[lead]), 'rep')} can take it"
-        if fair.fairness_slack:
+        if truncated:
+            pool = f"{why_not}Of those who can take it, {counted(int(able[lead]), 'rep was', 'reps were')} looked at"
+        if tight[lead] == 1 and able[lead] > 1:
+            reason[lead] = f"{pool}; with anybody but {rep}, one more lead would wait or go further down its line."
+        elif fair.fairness_slack:
             reason[lead] = (
                 f"{pool}; within the {counted(fair.fairness_slack, 'lead')} of slack that the policy allows, the batch is"
                 f" worth most with {rep}."
             )
-        elif turn[lead] == 1:
-            reason[lead] = f"{pool}, and it is {rep}'s turn: with any other the shares would be less even."
+        elif turn[lead] == 1 and able[lead] > 1:
+            worse = "" if tight[lead] == able[lead] else ", or one more lead would wait or go further down its line"
+            reason[lead] = f"{pool}, and it is {rep}'s turn: with any other the shares would be less even{worse}."
         elif fair.then == "even_value":
             reason[lead] = (
-                f"{pool}; no split of the batch has more even counts than the one with {rep}, and of those as even this one"
+                f"{pool}; no split of {batch} has more even counts than the one with {rep}, and of those as even this one"
                 " evens out the values."
             )
         else:
             reason[lead] = (
-                f"{pool}; no split of the batch is more even than the one with {rep}, and of those as even none is worth"
+                f"{pool}; no split of {batch} is more even than the one with {rep}, and of those as even none is worth"
                 " more."
             )
 
 
-def _able_and_turn(routing: Routing) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many reps can take each lead, and for how many of them the shares are equally even."""
+def _able_and_turn(routing: Routing) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each lead how many reps can take it, how many of them cost no match, and how many of those are as even."""
     choices, split = routing.choices, routing.split
     able = np.diff(choices.lead_start)
-    turn = able.copy()
+    tight, turn = able.copy(), able.copy()
     part = split.shared
     problem, found = part.problem, part.split
     if not len(problem.pair_rep):
-        return able, turn
+        return able, tight, turn
     sizes = np.diff(problem.lead_start)
     filled = np.flatnonzero(sizes)
     starts = problem.lead_start[filled]
     rank = problem.pair_rank + found.rank_price[problem.pair_rep]
     least = np.repeat(np.minimum.reduceat(rank, starts), sizes[filled])
+    tight[part.leads[filled]] = np.add.reduceat((rank == least).astype(np.int64), starts)
     price = np.where(rank == least, found.fair_price[problem.pair_rep], np.iinfo(np.int64).max)
     lowest = np.repeat(np.minimum.reduceat(price, starts), sizes[filled])
     turn[part.leads[filled]] = np.add.reduceat((price == lowest).astype(np.int64), starts)
-    return able, turn
+    return able, tight, turn
 
 
 def _why_not_first(routing: Routing, lead: int) -> str:

@@ -91,7 +91,10 @@ def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> L
     joined, returned = present & ~known, present & known & was_away
     settled = present & known & ~was_away
     if not settled.any():
-        # Nobody has been here all the time: those who come back are all there is to go by.
+        # Nobody has been here all the time, as when two stand in for each other: whoever was here last tells the level.
+        settled = known & ~was_away
+    if not settled.any():
+        # Those who come back are all there is to go by.
         settled, returned = present & known, np.zeros(n, bool)
     fair_level, fair_worth = _mean(level, step, settled), _mean(worth_level, step, settled)
     level[joined], worth_level[joined] = fair_level, fair_worth

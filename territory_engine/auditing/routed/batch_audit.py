@@ -209,6 +209,11 @@ def _sentence(batch: StoredBatch) -> str:
     slack = batch.setting("fair_share", "fairness_slack", 0)
     even = f"is more even but for the slack of {slack}" if slack else "is more even"
     text = f"{size}. Proved fair{over}: no other split assigns more leads, follows the matches better, or {even}"
+    if len(parts) > 1:
+        text = (
+            f"{size}. Proved fair{over}: no other split assigns more leads or follows the matches better; and beside the"
+            f" matched leads none of the others {even}"
+        )
     if "value" in proved:
         return f"{text}; and none of those {'within it' if slack else 'that are as fair'} is worth more"
     return f"{text}; and no exchange of two leads makes shares of value more even"

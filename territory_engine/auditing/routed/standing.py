@@ -187,6 +187,8 @@ def _check_levels(batch: StoredBatch) -> Check:
     known = reps["before.level"].notna().to_numpy(np.bool_)
     was_away = np.array([cell is True or cell == 1 for cell in reps["before.away"]], np.bool_)
     settled = present & known & ~was_away
+    if not settled.any():
+        settled = known & ~was_away
     nobody = not settled.any()
     if nobody:
         settled = present & known

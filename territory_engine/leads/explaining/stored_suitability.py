@@ -12,6 +12,7 @@ from territory_engine.leads.batch import LeadBatch, Matches, Roster
 from territory_engine.leads.policy import ListRule, Policy
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import USUAL_RULES
+from territory_engine.leads.waiting import lead_frame
 from territory_engine.ledger.records import COUNTER_COLUMNS
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def stored_suitability(record: BatchRecord, roster: pd.DataFrame, decision: Mapp
         policy = policy.model_copy(update={"eligibility": listed})
     fields = json.loads(decision["lead"]) if decision["lead"] else {}
     rejected = {0: ()} if decision["status"] == "rejected" else {}
-    batch = LeadBatch(_lead_frame(str(decision["lead_id"]), fields), "", dict(rejected))
+    batch = LeadBatch(lead_frame([str(decision["lead_id"])], [fields]), "", dict(rejected))
     # The policy states every rule now, so that the plan's configuration is not asked.
     config = cast("Config", None)
     return Suitability.of(batch, _matches(decision, reps), reps, policy, config, record.routed_at)
@@ -97,18 +98,6 @@ def counters_with(table: pd.DataFrame, count: NDArray[np.int64]) -> pd.DataFrame
 
 def _seconds(moments: pd.Series[Any]) -> NDArray[np.datetime64]:
     return pd.to_datetime(moments).to_numpy().astype("datetime64[s]")
-
-
-def _lead_frame(lead_id: str, fields: dict[str, Any]) -> pd.DataFrame:
-    numbers = {"latitude": np.nan, "longitude": np.nan, "score": np.nan, "value": np.nan}
-    row: dict[str, Any] = {"lead_id": lead_id}
-    for name, value in fields.items():
-        if name not in numbers:
-            row[name] = "" if value is None else str(value)
-    for name, missing in numbers.items():
-        value = fields.get(name)
-        row[name] = missing if value is None else float(value)
-    return pd.DataFrame({name: [value] for name, value in row.items()})
 
 
 def _matches(decision: Mapping[str, Any], roster: Roster) -> Matches:

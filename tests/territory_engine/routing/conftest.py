@@ -79,6 +79,12 @@ def nowhere(*lead_ids: str, **fields: Any) -> list[dict[str, Any]]:
     return [{"lead_id": lead_id, **fields} for lead_id in lead_ids]
 
 
+def only(*present: str, **columns: list[str] | str) -> pd.DataFrame:
+    """Return the reps' file where all but these have left."""
+    left = ["" if rep in present else "2026-01-01" for rep in REPS["rep_id"]]
+    return REPS[["rep_id"]].assign(left_on=left, **columns)
+
+
 def counts(router: Router) -> dict[str, int]:
     """Return how many leads each rep was assigned over all batches."""
     given: dict[str, int] = dict.fromkeys(REPS["rep_id"], 0)

@@ -1,0 +1,34 @@
+"""What a routed batch says of itself is true: the proof's sentence, the reasons, the moments told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.territory_engine.routing.conftest import MONDAY, nowhere, only
+
+if TYPE_CHECKING:
+    from tests.territory_engine.routing.conftest import MakeRouter
+
+
+def test_where_matched_leads_are_free_the_proof_tells_them_from_the_others(make_router: MakeRouter) -> None:
+    router = make_router({"fair_share": {"matched": "free"}})
+    matched = router.route([{"lead_id": "a", "account_id": "A0", "value": 100.0}], "b1", at=MONDAY)
+    assert matched.proof_sentence().endswith("follows the matches better. No other leads were split.")
+    mixed = router.route(
+        [{"lead_id": "b", "account_id": "A0", "value": 100.0}, {"lead_id": "c", "value": 50.0}], "b2", at=MONDAY
+    )
+    assert "beside the matched leads, none splits the 1 other lead more evenly" in mixed.proof_sentence()
+    assert mixed.proof_sentence().endswith("none is worth more than their 50.00.")
+
+
+def test_who_gets_a_lead_for_want_of_room_elsewhere_is_not_told_it_is_their_turn(make_router: MakeRouter) -> None:
+    full = make_router({"limits": {"open_leads": "most"}}, only("R1", "R2", most=["0", "", "", "", ""]))
+    full.route(nowhere("x", "y", "z"), "b1", at=MONDAY)
+    router = make_router({"limits": {"open_leads": "most"}}, only("R1", "R2", most=["1", "", "", "", ""]))
+    # R1 has had nothing, and has room for one of the two leads of its own account; R2 has had three.
+    leads = [{"lead_id": "m1", "account_id": "A0"}, {"lead_id": "m2", "account_id": "A0"}, *nowhere("n")]
+    routed = router.route(leads, "b2", at=MONDAY)
+    assert sorted(routed.decisions["rep_id"][:2]) == ["R1", "R2"]
+    assert routed.decisions["reason"][2] == (
+        "2 reps can take it; with anybody but R2, one more lead would wait or go further down its line."
+    )
