@@ -19,8 +19,9 @@ import numpy as np
 from solvers.bounds import whole_target_gain
 from solvers.deviation import Targets
 from solvers.linear import limit_scale, moved_scale
-from solvers.moves import descend, relay
+from solvers.moves import descend
 from solvers.problem import with_slack
+from solvers.relays import relay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
