@@ -14,12 +14,15 @@ ROUNDS ?= 10
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/installed ## plan the Iowa example into out/iowa, audit it, and say where to look
+demo: $(VENV)/installed ## plan the Iowa example into out/iowa, audit it, route a few leads, and say where to look
 	$(BIN)/territory-engine plan examples/iowa/config.toml --out out/iowa --replace
 	$(BIN)/territory-engine audit out/iowa
+	$(BIN)/territory-engine route examples/iowa/new_leads.csv --plan out/iowa --policy examples/iowa/routing.toml \
+	  --ledger sqlite:///out/ledger.db --out out/answers.csv --replace
+	$(BIN)/territory-engine explain 10074 --rep R01 --ledger sqlite:///out/ledger.db
 	@echo
 	@echo "Open these in a browser:  out/iowa/map.html  out/iowa/report.html"
-	@echo "and in a spreadsheet:     out/iowa/plan.xlsx"
+	@echo "and in a spreadsheet:     out/iowa/plan.xlsx  out/answers.csv"
 
 test: lint ## every check, then every test
 	$(BIN)/python -m pytest -n $(WORKERS)

@@ -13,8 +13,8 @@ import pandas as pd
 from territory_engine.errors import Finding, InputError
 from territory_engine.grammar import counted
 from territory_engine.leads.batch import LeadBatch
-from territory_engine.leads.lead_columns import column_key
-from territory_engine.leads.reading import leads_of_frame, leads_of_records, read_leads
+from territory_engine.leads.reading.columns import column_key
+from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ from scenarios.replay_schedule import Schedule, moment_of, parse_clock, parse_ev
 from territory_engine.errors import Finding, InputError
 from territory_engine.grammar import counted, listed
 from territory_engine.leads.policy import Policy, load_policy
-from territory_engine.leads.working_hours import CellError, zone_of
+from territory_engine.leads.reps.working_hours import CellError, zone_of
 from territory_engine.routing import Router
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scenarios.lead_stream import LeadStream
-    from territory_engine.leads.choices import Suitability
+    from territory_engine.leads.suitability.choices import Suitability
     from territory_engine.routing import Leads
 
 PRIVATE_LEDGER = "sqlite://"

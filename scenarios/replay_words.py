@@ -144,8 +144,9 @@ def headline(replay: Replay) -> list[str]:
     waiting = int(replay.totals["new"]["waiting"])
     if waiting:
         reasons = replay.new.leads.loc[replay.new.leads["status"] == "queued", "reason_code"].value_counts()
-        words = "; ".join(f"{count:,} {_WAITING.get(str(code), str(code))}" for code, count in reasons.items())
-        told.append(f"{counted(waiting, 'lead waits', 'leads wait')} at the end under {name}: {words}.")
+        words = [f"{count:,} {_WAITING.get(str(code), str(code))}" for code, count in reasons.items()]
+        why = f": {'; '.join(words)}" if len(words) > 1 else f", {words[0].partition(' ')[2]}"
+        told.append(f"{counted(waiting, 'lead waits', 'leads wait')} at the end under {name}{why}.")
     if replay.actual is not None:
         owned = (replay.actual.leads["rep_id"] != "").to_numpy()
         other = owned & (replay.actual.leads["rep_id"] != replay.new.leads["rep_id"]).to_numpy()

@@ -20,19 +20,19 @@ import pandas as pd
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine import __version__
 from territory_engine.errors import Finding, InputError, PlanDirectoryError
-from territory_engine.leads.capacity import remaining_capacity
-from territory_engine.leads.choices import Suitability
 from territory_engine.leads.decisions import Routing, decisions_of
-from territory_engine.leads.eligibility import rules_of
-from territory_engine.leads.known_accounts import AccountIndex
 from territory_engine.leads.levels import opening_levels
-from territory_engine.leads.matching import match
+from territory_engine.leads.matching.known_accounts import AccountIndex
+from territory_engine.leads.matching.matching import match
 from territory_engine.leads.policy import Policy, load_policy
-from territory_engine.leads.reading import leads_of_frame, leads_of_records, read_leads
-from territory_engine.leads.roster import RosterSource
+from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
+from territory_engine.leads.reps.capacity import remaining_capacity
+from territory_engine.leads.reps.roster import RosterSource
+from territory_engine.leads.reps.standing import standings
 from territory_engine.leads.splitting import split_batch, tie_order
-from territory_engine.leads.standing import standings
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
+from territory_engine.leads.suitability.choices import Suitability
+from territory_engine.leads.suitability.eligibility import rules_of
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
@@ -240,12 +240,15 @@ class Router:
         if isinstance(leads, pd.DataFrame):
             batch = leads_of_frame(leads, columns=columns, now=now)
         else:
-            batch = leads_of_records(leads, columns=columns, now=now)
+            # A file's own names for its columns are not those of JSON, unless somebody sends them.
+            sent = {name for lead in leads for name in lead}
+            named = {column: own for column, own in columns.items() if own in sent}
+            batch = leads_of_records(leads, columns=named, now=now)
         return batch, batch.sha256
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
-        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explanation.lead_record`."""
-        from territory_engine.leads.explanation import lead_record
+        """Return why a lead went where it did, or None: see :func:`~territory_engine.leads.explaining.explanation.lead_record`."""
+        from territory_engine.leads.explaining.explanation import lead_record
 
         return lead_record(self.ledger, lead_id)
 
@@ -347,7 +350,7 @@ class Router:
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)
-            tables = to_parquet(known), to_parquet(choices_table(choices))
+            tables = to_parquet(known), to_parquet(choices_table(choices, split))
         record = BatchRecord(
             batch_id=batch_id,
             content_sha256=batch.sha256,
@@ -457,8 +460,8 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "level_unit": LEVEL_UNIT,
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
-        "truncated": routing.choices.truncated,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
+        "truncated": routing.choices.truncated,
         "notices": list(notices),
     }
 

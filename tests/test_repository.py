@@ -21,7 +21,7 @@ import territory_engine
 from territory_engine.app.cli import app
 from territory_engine.config import Config, load_config, plan_file
 from territory_engine.leads.policy import Policy, load_policy
-from territory_engine.leads.roster import REP_COLUMNS
+from territory_engine.leads.reps.roster import REP_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -232,6 +232,7 @@ def default_as_documented(model: type[BaseModel], key: str) -> str:
 
 
 CONFIGURATION = ROOT / "docs" / "configuration.md"
+EXPLANATIONS = ROOT / "docs" / "lead-explanations.md"
 POLICY = ROOT / "docs" / "routing-policy.md"
 TOP, COLUMNS = "Top of the file", "Columns of the reps file"
 
@@ -273,7 +274,7 @@ def snippets(document: Path, language: str) -> list[str]:
 )
 def test_every_configuration_in_the_documents_is_valid(snippet: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    if snippet in snippets(POLICY, "toml"):
+    if any(snippet in snippets(page, "toml") for page in (POLICY, EXPLANATIONS)):
         path.write_text(snippet, encoding="utf-8")
         assert load_policy(path)
         return

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from solvers.fair_split.exchanges import even_out, spread
+from solvers.fair_split.exchanges import even_out
 from solvers.fair_split.membership import FAR, link, pair_at, unlink
 
 if TYPE_CHECKING:
@@ -369,21 +369,20 @@ def _spread_over_ties(
     own: NDArray[np.int64],
     price: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Return cheapest pairs, of those that tie such that little is too much anywhere: coarse costs tie by the thousand.
+    """Return cheapest pairs, of those that tie such that least is too much anywhere: coarse costs tie by the thousand.
 
     While much is left over, ``price`` is raised in place to where more ties.
     """
-    # What is beyond the most is to be alike everywhere: the k-th lead costs k − most.
-    even = -most, np.ones_like(most)
-    none, unbounded = np.zeros_like(most), np.full_like(most, len(own))
     for phase in range(PHASES):
         reduced = cost + price[col]
         tight = np.flatnonzero(reduced == reduced[own][lead])
         if len(tight) > len(own):
             place, at = np.searchsorted(tight, start), np.searchsorted(tight, own)
-            if not phase:
-                spread(place, col[tight], np.arange(len(own)), *even, unbounded, none.copy(), at)
-            even_out(place, col[tight], *even, none, unbounded, at)
+            # From where is too much to where is room: nothing else may have less, or more, than it has.
+            count = np.bincount(col[own], minlength=len(most))
+            aim = np.where(price[:-1] < price[-1], least, most)
+            bounds = np.minimum(count, aim), np.maximum(count, aim)
+            even_out(place, col[tight], -aim, np.ones_like(aim), *bounds, at)
             own = tight[at]
         fine = phase and len(tight) <= COARSE * len(own)
         if fine or not _raise_prices(start, col, cost, least, most, own, price, len(own) // ENOUGH):

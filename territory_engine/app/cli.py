@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from territory_engine import __version__
+from territory_engine.app.audit_command import audit
 from territory_engine.app.diff_command import diff
-from territory_engine.app.exit_codes import BAD_INPUT, DONE, INFEASIBLE, INTERRUPTED, answering, tell
+from territory_engine.app.exit_codes import DONE, INFEASIBLE, INTERRUPTED, answering, tell
 from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
 from territory_engine.app.rebalance_command import rebalance
@@ -23,8 +24,6 @@ from territory_engine.app.scenarios_command import scenarios
 from territory_engine.app.serve_command import serve, serve_key
 
 if TYPE_CHECKING:
-    from territory_engine.app.rerun import Rerun
-    from territory_engine.auditing.audit import AuditReport
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
@@ -188,60 +187,7 @@ def _infeasible_text(found: Plan, out: Path) -> str:
     return "\n".join([*lines, f"The proof is in {out / 'plan.json'}."])
 
 
-@app.command()
-def audit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A plan directory.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print every check as JSON.")] = False,
-    again: Annotated[
-        bool, typer.Option("--rerun", help="Also repeat the search from the stored inputs, and compare the results.")
-    ] = False,
-    traceback: Traceback = False,
-) -> None:
-    """Recheck a plan from its inputs, without any solver.
-
-    Every rule, the objective and the bound are computed again.
-
-    Exits 0 when every check holds and 2 when one does not.
-    """
-    from territory_engine.app.interruption import Interruption
-    from territory_engine.app.progress import progress_display
-
-    display = progress_display(quiet=as_json)
-    with Interruption() as interruption, answering(interruption=interruption, traceback=traceback):
-        from territory_engine.auditing.audit import audit as recheck
-
-        report = recheck(folder)
-        repetition = None
-        if again and report.passed:
-            from territory_engine.app.rerun import rerun
-
-            with display:
-                display.stage("repeating the search")
-                repetition = rerun(folder, on_progress=display.solving)
-        if as_json:
-            tell(_audit_as_json(report, repetition))
-        else:
-            tell(report.summary())
-            if repetition is not None:
-                tell(repetition.summary())
-        failures = [f"{check.name}: {check.message}" for check in report.failed]
-        if repetition is not None and not repetition.passed:
-            failures.append("the search, repeated, did not give the stored plan")
-        if failures:
-            tell("\n".join([f"{folder} does not check out:", *(f"  {text}" for text in failures)]), error=True)
-            raise typer.Exit(BAD_INPUT)
-
-
-def _audit_as_json(report: AuditReport, repetition: Rerun | None) -> str:
-    import dataclasses
-    import json
-
-    answer = report.to_dict()
-    if repetition is not None:
-        answer["rerun"] = {**dataclasses.asdict(repetition), "passed": repetition.passed}
-    return json.dumps(answer, indent=2)
-
-
+app.command()(audit)
 app.command()(diff)
 app.command("log")(log)
 app.command()(rebalance)

@@ -31,7 +31,7 @@ def explain(
     Who could take it, why each other rep could not or was not chosen, and the exact price of choosing them.
     """
     with answering(traceback=traceback):
-        from territory_engine.leads.explanation import explain as explained
+        from territory_engine.leads.explaining.explanation import explain as explained
 
         explanation = explained(ledger, lead_id, batch_id)
         if as_json:

@@ -10,10 +10,10 @@ import pandas as pd
 
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.grammar import counted
-from territory_engine.leads.availability import iso_moment
-from territory_engine.leads.capacity import capacity_refusal, room_from
-from territory_engine.leads.queueing import obstacle_words, obstacles
-from territory_engine.leads.refusals import refusal_of
+from territory_engine.leads.reps.availability import iso_moment
+from territory_engine.leads.reps.capacity import capacity_refusal, room_from
+from territory_engine.leads.suitability.obstacles import obstacle_words, obstacles
+from territory_engine.leads.suitability.refusals import refusal_of
 from territory_engine.ledger.records import DECISION_COLUMNS
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from territory_engine.errors import Finding
     from territory_engine.leads.batch import Choices
-    from territory_engine.leads.choices import Suitability
     from territory_engine.leads.levels import Levels
     from territory_engine.leads.splitting import BatchSplit
+    from territory_engine.leads.suitability.choices import Suitability
     from territory_engine.ledger.records import LeadState
 
 _CODES = ("owner", "territory", "pool")
@@ -266,8 +266,14 @@ def _queued_reasons(
             code[lead] = "full"
             number = int(sizes[lead])
             others = obstacle_words(counts[k], names)
-            whoever = "the only rep who can take it has" if number == 1 else f"all {number:,} reps who can take it have"
-            reason[lead] = f"{whoever.capitalize()} no room" + (f"; of the others, {others}." if others else ".")
+            if routing.choices.truncated:
+                # Pairs left out for their number may have room; then the moment told is the batch's own.
+                whoever = f"Its {counted(number, 'best rep')} {'has' if number == 1 else 'have'}"
+            elif number == 1:
+                whoever = "The only rep who can take it has"
+            else:
+                whoever = f"All {number:,} reps who can take it have"
+            reason[lead] = f"{whoever} no room" + (f"; of the others, {others}." if others else ".")
         else:
             code[lead] = "unavailable" if able_later[k] else "ineligible"
             reason[lead] = f"None of {people} can take it: {obstacle_words(counts[k], names)}."

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.leads.batch import Choices
+from territory_engine.leads.suitability.eligibility import column_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def roster_table(
     reps that the ledger did not know. Levels are whole numbers of 1/``LEVEL_UNIT``.
     """
     frame = roster.frame
-    own = {f"rep.{column}": frame[column].astype(str).to_numpy() for column in frame.columns if _kept(column)}
+    own = {f"rep.{column}": column_texts(frame, column) for column in frame.columns if _kept(column)}
     places = {axis: frame[axis].to_numpy(np.float64) for axis in ("latitude", "longitude")}
     before = {f"before.{column}": counters[column].reindex(frame.index).to_numpy() for column in counters.columns}
     moment = pd.DatetimeIndex(roster.next_at_work)
@@ -67,10 +68,14 @@ def _kept(column: str) -> bool:
     return column not in ("latitude", "longitude")
 
 
-def choices_table(choices: Choices) -> pd.DataFrame:
-    """Return one row per pair: ``lead`` (position in the batch), ``rep`` (row of the roster), rank, value, travel_km."""
+def choices_table(choices: Choices, split: BatchSplit | None = None) -> pd.DataFrame:
+    """Return one row per pair: ``lead`` (position in the batch), ``rep`` (row of the roster), rank, value, travel_km.
+
+    Where matched leads were settled first, ``matched`` says which pairs that part of the split used: its prices are
+    checked against it.
+    """
     sizes = np.diff(choices.lead_start)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "lead": np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
             "rep": choices.rep,
@@ -79,6 +84,12 @@ def choices_table(choices: Choices) -> pd.DataFrame:
             "travel_km": choices.travel_km,
         }
     )
+    if split is not None and len(split.parts) > 1:
+        first = split.parts[0]
+        used = np.zeros(len(table), bool)
+        used[first.pairs[first.split.pair[first.split.pair >= 0]]] = True
+        table["matched"] = used
+    return table
 
 
 def choices_of_table(table: pd.DataFrame, n_leads: int) -> Choices:

@@ -144,19 +144,27 @@ def _excerpt(line: bytes) -> str:
     return line[:60].decode("ascii", errors="backslashreplace").strip()
 
 
+_NEARLY_ALL = 0.9
+"""Of the records, as wide as the header: then the header is what the delimiter is known by."""
+
+
 def _sniff(text: str, file: str) -> _Layout:
     """Find the delimiter and the header: the delimiter that cuts most lines into the same number of fields."""
     head = text[:_HEAD_CHARACTERS]
     if len(head) < len(text):
         head = head[: head.rfind("\n") + 1] or head
-    best: tuple[float, str, int] = (0.0, ",", 1)
+    best: tuple[bool, float, str, int] = (False, 0.0, ",", 1)
     for delimiter in DELIMITERS:
-        counts = Counter(len(record) for record in _head_records(head, delimiter) if any(record))
+        widths = [len(record) for record in _head_records(head, delimiter) if any(record)]
+        counts = Counter(widths)
         width, frequency = max(counts.items(), key=lambda c: (c[1] * math.log(c[0]), c[0]), default=(1, 0))
         score = frequency / max(1, counts.total()) * math.log(width)
-        if width > 1 and score > best[0] + 1e-9:
-            best = (score, delimiter, width)
-    _, delimiter, width = best
+        # A list in a cell (a;b;c) has its own delimiter, which may cut the records into more fields than the file's. But
+        # not the header.
+        headed = bool(widths) and widths[0] == width and frequency >= _NEARLY_ALL * counts.total()
+        if width > 1 and (headed, score) > (best[0], best[1] + (1e-9 if headed == best[0] else 0.0)):
+            best = (headed, score, delimiter, width)
+    _, _, delimiter, width = best
     wanted = 1 if width == 1 else max(2, math.ceil(width / 2))
     title = ""
     reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)

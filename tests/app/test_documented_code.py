@@ -12,6 +12,7 @@ SNIPPETS = [
     (document, snippet)
     for document in ("README.md", "docs/python-api.md", "docs/plan-directory.md")
     for snippet in re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), flags=re.DOTALL | re.MULTILINE)
+    if "Router" not in snippet  # the lead example runs on Iowa's own plan: test_lead_example.py
 ]
 
 

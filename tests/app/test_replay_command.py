@@ -23,7 +23,7 @@ def run(*arguments: str | Path) -> Any:
 @pytest.fixture
 def inputs(planned: tuple[Path, Any], tmp_path: Path) -> tuple[str | Path, ...]:
     """Return the arguments of a replay of six leads, one of them with bad data, by turn against the default."""
-    rows = [f"L{k},2024-03-{4 + k:02d}T08:00:00Z,41.0,-93.0,=1+{k}" for k in range(6)]
+    rows = [f"L{k},2024-03-{4 + k:02d}T08:00:00Z,41.0,-93.0,R1" for k in range(6)]
     rows[5] = "=cmd|x,,91.0,-93.0,"
     (tmp_path / "leads.csv").write_text("\n".join(["lead_id,created_at,latitude,longitude,rep_id", *rows]), "utf-8")
     (tmp_path / "new.toml").write_text('[matching]\nterritory = "ignore"\n', "utf-8")
@@ -62,7 +62,7 @@ def test_no_cell_of_the_tables_is_a_formula(inputs: Any, tmp_path: Path) -> None
             assert not table[column][~numeric].str.match(r"[=+\-@\t]").any(), (name, column)
     leads = pd.read_csv(tmp_path / "out" / "leads.csv", dtype=str, keep_default_na=False)
     assert list(leads["new_status"]) == ["assigned"] * 5 + ["rejected"]
-    assert leads["actual_rep_id"][1] == "'=1+1"
+    assert leads["lead_id"][5] == "'=cmd|x"
 
 
 def test_an_existing_directory_is_kept_unless_it_may_be_replaced(inputs: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ tolerance = 0.5
 time_limit_s = 5
 """
 REPS = ("R1", "R2", "R3", "R4", "R5")
+MARCH = datetime(2022, 3, 10, 18, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -253,3 +255,12 @@ def test_four_times_an_hour_over_half_a_century_is_refused(plan):
     leads.loc[0, "created_at"] = "1971-01-01"
     with pytest.raises(InputError, match="more than 1,000,000 batches"):
         replay(leads, plan, Policy(), every=0.25)
+
+
+@pytest.mark.parametrize("name", ["routing.toml", "routing_2027.toml"])
+def test_the_policies_of_the_example_can_be_used(plan, name):
+    from territory_engine.routing import Router
+
+    with Router.open(plan, "sqlite://", Path(__file__).parents[2] / "examples" / "iowa" / name) as router:
+        assert sum(rep.startswith("R") and len(rep) == 3 for rep in router.roster(MARCH).frame.index) == 12
+        assert router.roster(MARCH).away.sum() == 2  # one on leave, one who begins in April

@@ -1,7 +1,7 @@
 """Requests, as checked and as documented in OpenAPI.
 
-Text may not hold control characters; a formula in a name is text like any other and is never run. ``null`` and ``""``
-mean the same as a field left out. What a field allows is said once, in ``allowed``: messages and documents both use it.
+Text may hold neither control characters nor a formula, which a spreadsheet would run wherever the lead is exported to later.
+``null`` and ``""`` mean the same as a field left out. What a field allows is said once, in ``allowed``: messages and documents both use it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from pydantic_core import PydanticCustomError
 from territory_engine.app.service.settings import ServiceSettings
 
 _CLEAN = r"^[^\x00-\x1f\x7f-\x9f]*$"
+# Begins neither with "=", nor with another sign and then what makes it a formula: @properties is a company's name.
+_NO_FORMULA = r"^ *(?:[^ =+@\-\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*|[+@\-][^|(!\x00-\x1f\x7f-\x9f]*)?$"
+_ID_NO_FORMULA = r"^ *[^ =+@\-\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+_FORMULA = re.compile(r"^ *(?:=|[+@\-].*[|(!])")
 _NOT_CLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SKEW = timedelta(minutes=5)  # the clocks of two systems differ
 _LONGEST_TEXT = 500
@@ -61,7 +65,14 @@ def _clean(text: str) -> str:
         raise PydanticCustomError("column", "is too long")
     if not text.isprintable() and _NOT_CLEAN.search(text):
         raise PydanticCustomError("column", "has control characters")
+    if _FORMULA.match(text):
+        raise PydanticCustomError("column", "is a formula")
     return text
+
+
+def pattern_problem(text: Any) -> str:
+    """Say why text does not match its pattern."""
+    return "has control characters" if _NOT_CLEAN.search(str(text)) else "is blank, or would be run as a formula"
 
 
 def _several(value: Any) -> Any:
@@ -94,15 +105,16 @@ def _column(value: Any) -> Any:
 
 
 _TEXTS_SCHEMA: list[dict[str, Any]] = [
-    {"type": "string", "maxLength": _LONGEST_TEXT, "pattern": _CLEAN},
+    {"type": "string", "maxLength": _LONGEST_TEXT, "pattern": _NO_FORMULA},
     {
         "type": "array",
         "maxItems": _MOST_ITEMS,
-        "items": {"type": "string", "maxLength": _LONGEST_TEXT, "pattern": r"^[^;\x00-\x1f\x7f-\x9f]*$"},
+        "items": {"type": "string", "maxLength": _LONGEST_TEXT, "pattern": _NO_FORMULA.replace("[^", "[^;")},
     },
     {"type": "null"},
 ]
-Text = Annotated[str, Field(max_length=_LONGEST_TEXT, pattern=_CLEAN)]
+Text = Annotated[str, Field(max_length=_LONGEST_TEXT, pattern=_NO_FORMULA)]
+LeadId = Annotated[str, Field(min_length=1, max_length=200, pattern=_ID_NO_FORMULA)]
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_CLEAN)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Texts = Annotated[Any, AfterValidator(_several), WithJsonSchema({"anyOf": _TEXTS_SCHEMA})]
@@ -120,7 +132,7 @@ ALLOWED = {
     "batch_id": "text of 1 to 200 characters, without control characters",
     "leads": "a list of leads, at least one",
     "outcomes": "a list of outcomes, at least one",
-    "lead_id": "text of 1 to 200 characters, without control characters",
+    "lead_id": "text of 1 to 200 characters, without control characters, and not beginning with =, +, - or @",
     "outcome_id": "text of 1 to 200 characters, without control characters",
     "kind": "accepted, contacted, won, lost or returned",
     "at": "ISO 8601 with an offset, such as 2026-03-02T09:30:00Z, not in the future",
@@ -138,7 +150,7 @@ ALLOWED = {
 """What a field accepts, in words. A field that is not here is text of up to 500 characters."""
 
 COLUMN_ALLOWED = "text of up to 500 characters, a finite number, true, false, or a list of texts without semicolons"
-OTHERWISE_ALLOWED = "text of up to 500 characters, without control characters"
+OTHERWISE_ALLOWED = "text of up to 500 characters, without control characters, that is no formula"
 
 
 class Lead(BaseModel):
@@ -147,7 +159,9 @@ class Lead(BaseModel):
     model_config = _STRICT
     __pydantic_extra__: dict[str, Column]
 
-    lead_id: Id = Field(description="The lead's own ID: unique in the batch, and over time.", examples=["L-2026-00017"])
+    lead_id: LeadId = Field(
+        description="The lead's own ID: unique in the batch, and over time.", examples=["L-2026-00017"]
+    )
     account_id: Text | None = Field(default=None, description="The ID of a known account.", examples=["A-1042"])
     company: Text | None = Field(default=None, description="The company's name.", examples=["Acme Corp."])
     email: Annotated[str, Field(max_length=320, pattern=_CLEAN), AfterValidator(_email)] | None = Field(

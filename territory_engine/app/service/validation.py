@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from territory_engine.app.service.errors import MOST_DETAILS, ErrorDetail, ServiceError, shown
-from territory_engine.app.service.models import ALLOWED, COLUMN_ALLOWED, OTHERWISE_ALLOWED, Id, Outcome
+from territory_engine.app.service.models import ALLOWED, COLUMN_ALLOWED, OTHERWISE_ALLOWED, Id, Outcome, pattern_problem
 from territory_engine.app.service.settings import ServiceSettings
 from territory_engine.errors import Finding
 from territory_engine.grammar import counted
@@ -185,7 +185,6 @@ _WORDS = {
     "string_type": "is not text",
     "string_too_short": "is empty",
     "string_too_long": "is too long",
-    "string_pattern_mismatch": "has control characters",
     "string_unicode": "is not text",
     "float_type": "is not a number",
     "finite_number": "is not a finite number",
@@ -206,6 +205,8 @@ def _translate(errors: Iterable[Any], path: str, name: str, problems: Problems) 
         field = str(error["loc"][0]) if error["loc"] else name
         kind = error["type"]
         problem = _WORDS.get(kind, error["msg"])
+        if kind == "string_pattern_mismatch":
+            problem = pattern_problem(error["input"])
         if kind == "missing":
             problems.add(where, problem, None, ALLOWED.get(field))
         elif kind == "extra_forbidden":

@@ -73,10 +73,28 @@ def test_blank_fields_are_left_out_and_lists_become_text(caller: Any) -> None:
     assert caller.router.seen == [[{"lead_id": "007", "skills": "x;y", "value": 3.0}]]
 
 
-def test_formulas_in_names_are_text_like_any_other(caller: Any) -> None:
-    company = "=cmd|' /C calc'!A0"
-    assert caller.route([{"lead_id": "=1+1", "company": company}]).json()["leads"][0]["lead_id"] == "=1+1"
-    assert caller.router.seen[0][0]["company"] == company
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("lead_id", "=1+1"),
+        ("lead_id", "+1"),
+        ("company", "=cmd|' /C calc'!A0"),
+        ("company", "@SUM(1+1)"),
+        ("segment", "-2+3+cmd|' /C calc'!A0"),
+        ("skills", "=1"),
+    ],
+)
+def test_a_formula_in_a_name_is_refused_with_its_path(caller: Any, field: str, text: str) -> None:
+    answer = caller.route([{"lead_id": "a", field: text}])
+    assert answer.status_code == 422
+    (detail,) = answer.json()["error"]["details"]
+    assert detail["path"] == f"leads[0].{field}"
+    assert "formula" in detail["problem"]
+
+
+@pytest.mark.parametrize("company", ["@properties", "+One Hotels", "- 5 -", "1 = 1"])
+def test_names_that_only_begin_like_formulas_are_names(caller: Any, company: str) -> None:
+    assert caller.route([{"lead_id": "a", "company": company}]).status_code == 200
 
 
 def test_a_packed_batch_is_unpacked(caller: Any) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from territory_engine.config import Config, parse_config
 from territory_engine.leads.batch import LeadBatch, Matches, Roster
-from territory_engine.leads.choices import Suitability
 from territory_engine.leads.policy import parse_policy
+from territory_engine.leads.suitability.choices import Suitability
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CONFIG = parse_config({"data": {"accounts": "a.csv", "reps": "r.csv"}})

@@ -1,0 +1,1 @@
+"""Why a lead went where it did, from the ledger alone. Start at ``explanation.py``."""
