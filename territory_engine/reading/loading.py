@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from territory_engine.config import DATED_LOCKS, Config, load_config, plan_file
+from territory_engine.config import DATED_LOCKS, Config
+from territory_engine.config_file import load_config, plan_file
 from territory_engine.disruption import check_budget
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
