@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import fixed_centres, lead_routing, methods, scenarios, territory_design
+from benchmarks import fixed_centres, lead_batches, lead_routing, methods, scenarios, territory_design
 from benchmarks.instances import Instance, literature_folders, read_instance
 from benchmarks.methods import OURS, Terms, ask_ours, ask_peer, judged, labels_of
 from benchmarks.open_data import branch_instances, county_instances, write_folder
@@ -83,6 +83,14 @@ def test_the_lead_benchmark_runs_on_a_small_batch_and_verifies_the_proof(
     assert "| 60 × 6, 3 able |" in shown
     assert "| yes |" in shown
     assert "| NO |" not in shown
+
+
+def test_lead_batches_are_measured_from_file_to_ledger(tmp_path: Path) -> None:
+    (small,) = lead_batches.small(tmp_path, 2, ((12, 6, 3),))
+    assert small["batch"] == "12 × 6, 3 able"
+    (large,) = lead_batches.large(tmp_path, 40, 6, 3)
+    assert large["audit"] == "passed"
+    assert large["proved"] == "assigned, rank, fairness, value"
 
 
 def test_the_lead_benchmark_does_not_take_another_split_for_proved() -> None:

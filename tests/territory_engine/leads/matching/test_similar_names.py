@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from territory_engine.leads import similar_names
+from territory_engine.leads.matching import similar_names
 from territory_engine.leads.matching.company_names import numbers_in, sorted_words
 from territory_engine.leads.matching.similar_names import SimilarNames
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from territory_engine.config import parse_config
-from territory_engine.leads import choices as choices_module
 from territory_engine.leads.policy import parse_policy
+from territory_engine.leads.suitability import choices as choices_module
 from territory_engine.leads.suitability.choices import choices_of
 from tests.territory_engine.leads.choice_cases import (
     CONFIG,
