@@ -17,7 +17,7 @@ from scenarios.outlooks import with_numbers
 from scenarios.scenario_edits import apply_scenario
 from scenarios.scenario_model import REALISTIC, OutlookTable, ScenarioTable, frozen
 from territory_engine import __version__
-from territory_engine.config import read_toml
+from territory_engine.config_file import read_toml
 from territory_engine.config_findings import findings_of, line_of, lines_of_keys
 from territory_engine.errors import Finding, InputError
 from territory_engine.reading.loading import load

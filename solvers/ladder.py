@@ -2,10 +2,10 @@
 
 1. **Prices** (``linear``, ``flow`` or ``prices``): the linear relaxation, by simplex where every pair fits, by min-cost
    flow where one measure counts alike units, by dual ascent beyond. Result: a lower bound and reduced costs.
-2. **Whole units** (``moves``): every unit to its cheapest territory at those prices, then shifts, swaps and relays until
+2. **Whole units** (``incumbent``): every unit to its cheapest territory at those prices, then shifts, swaps and relays until
    the limits hold; what they cannot mend is mended exactly (``neighbourhoods`` with a price on violation).
 3. **Improvement** (``search``): rounds of exact neighbourhoods, chosen where the proved loss is largest, and the
-   *core*: the whole problem less every pair whose reduced cost rules it out of any better assignment.
+   *core*: the whole problem less every pair whose reduced cost rules it out of any better assignment (``core``).
 4. **Stop** on the gap, the number of rounds, a stall, the time limit or a request; always with the best assignment.
 """
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from territory_engine.auditing.audit import AuditReport, audit
     from territory_engine.auditing.routed.batch_audit import LedgerAudit, audit_batch, audit_ledger
-    from territory_engine.config import Config, load_config
+    from territory_engine.config import Config
+    from territory_engine.config_file import load_config
     from territory_engine.errors import (
         BatchConflictError,
         ConfigError,
@@ -49,7 +50,7 @@ _HOME = {
     "audit_batch": "auditing.routed.batch_audit",
     "audit_ledger": "auditing.routed.batch_audit",
     "Config": "config",
-    "load_config": "config",
+    "load_config": "config_file",
     "BatchConflictError": "errors",
     "ConfigError": "errors",
     "Finding": "errors",

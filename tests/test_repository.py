@@ -19,7 +19,8 @@ from typer.main import get_command
 
 import territory_engine
 from territory_engine.app.cli import app
-from territory_engine.config import Config, load_config, plan_file
+from territory_engine.config import Config
+from territory_engine.config_file import load_config, plan_file
 from territory_engine.leads.policy import Policy, load_policy
 from territory_engine.leads.reps.roster import REP_COLUMNS
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
+
+from territory_engine.app.display import LiveDisplay, SilentDisplay, terminal
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
     from solvers.result import Progress
 
@@ -19,16 +17,10 @@ STOPPING = "stopping: the best plan so far will be written; Ctrl-C again to abor
 _BAR_CELLS = 24
 
 
-class SilentProgress:
+class SilentProgress(SilentDisplay):
     """The display for pipes, logs and ``--quiet``: it shows nothing but what must be known."""
 
-    def __enter__(self) -> SilentProgress:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+    stopping_words = STOPPING
 
     def stage(self, words: str) -> None:
         """Say what is being done."""
@@ -39,12 +31,8 @@ class SilentProgress:
     def solving(self, progress: Progress) -> None:
         """Show where the search stands."""
 
-    def stopping(self) -> None:
-        """Acknowledge a request to stop. Safe inside a signal handler: it does not touch Python's own buffers."""
-        os.write(2, f"{STOPPING}\n".encode())
 
-
-class LiveProgress(SilentProgress):
+class LiveProgress(LiveDisplay, SilentProgress):
     """A live line on a terminal: stage, seconds, objective, bound, and the gap closing.
 
     Parameters
@@ -54,27 +42,12 @@ class LiveProgress(SilentProgress):
     """
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._target_gap = 0.0
-        self._console = console
         self._words = "starting"
         self._progress: Progress | None = None
         self._received = 0.0
         self._started = time.monotonic()
-        self._stopping = False
-        self._live: Live | None = None
-
-    def __enter__(self) -> LiveProgress:
-        from rich.live import Live
-
-        self._live = Live(get_renderable=self.render, console=self._console, refresh_per_second=5, transient=True)
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def stage(self, words: str) -> None:
         """Say what is being done."""
@@ -88,13 +61,8 @@ class LiveProgress(SilentProgress):
         """Show where the search stands."""
         self._progress, self._received = progress, time.monotonic()
 
-    def stopping(self) -> None:
-        """Acknowledge a request to stop."""
-        self._stopping = True
-
-    def render(self) -> RenderableType:
-        """Return the display as it is now; rich calls it a few times a second."""
-        from rich.console import Group
+    def lines(self) -> list[RenderableType]:
+        """Return stage and seconds, and once the search is under way its numbers and its gap."""
         from rich.spinner import Spinner
         from rich.text import Text
 
@@ -108,9 +76,7 @@ class LiveProgress(SilentProgress):
             lines.append(Text("  " + describe(self._progress)))
             if self._progress.gap is not None:
                 lines.append(Text("  " + gap_bar(self._progress.gap, self._target_gap)))
-        if self._stopping:
-            lines.append(Text("  " + STOPPING, style="yellow"))
-        return Group(*lines)
+        return lines
 
 
 def describe(progress: Progress) -> str:
@@ -142,9 +108,5 @@ def gap_bar(gap: float, target_gap: float) -> str:
 
 def progress_display(*, quiet: bool = False) -> SilentProgress:
     """Return the live display when stderr is a terminal that can show it, and the silent one otherwise."""
-    if quiet or not sys.stderr.isatty():
-        return SilentProgress()
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return SilentProgress() if console.is_dumb_terminal else LiveProgress(console)
+    console = terminal(quiet=quiet)
+    return SilentProgress() if console is None else LiveProgress(console)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from territory_engine.app.display import LiveDisplay, SilentDisplay, terminal
 from territory_engine.app.progress import describe
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
     from solvers.result import Progress
     from territory_engine.app.scenario_worker import Outcome
@@ -20,16 +17,10 @@ if TYPE_CHECKING:
 STOPPING = "stopping: what is finished stays, and the same command goes on from there"
 
 
-class SilentScenarios:
+class SilentScenarios(SilentDisplay):
     """The display for pipes, logs and ``--quiet``: it shows nothing but what must be known."""
 
-    def __enter__(self) -> SilentScenarios:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+    stopping_words = STOPPING
 
     def doing(self, words: str) -> None:
         """Say what is being done before and after the scenarios are solved."""
@@ -46,12 +37,8 @@ class SilentScenarios:
     def ended(self, outcome: Outcome) -> None:
         """Show how it ended."""
 
-    def stopping(self) -> None:
-        """Acknowledge a request to stop. Safe inside a signal handler: it does not touch Python's own buffers."""
-        os.write(2, f"{STOPPING}\n".encode())
 
-
-class LiveScenarios(SilentScenarios):
+class LiveScenarios(LiveDisplay, SilentScenarios):
     """Live lines on a terminal.
 
     Parameters
@@ -60,35 +47,15 @@ class LiveScenarios(SilentScenarios):
         On stderr, so that stdout stays clean for the summary.
     """
 
+    # Only what is written here goes to this console; the summary is stdout's.
+    redirect = False
+
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._words: str | None = "starting"
         self._began = time.monotonic()
         self._under_way: dict[str, tuple[float, str, Progress | None]] = {}
         self._to_do = self._ended = 0
-        self._stopping = False
-        self._live: Live | None = None
-
-    def __enter__(self) -> LiveScenarios:
-        from rich.live import Live
-
-        self._live = Live(
-            get_renderable=self.render,
-            console=self._console,
-            refresh_per_second=5,
-            transient=True,
-            # Only what is written here goes to this console; the summary is stdout's.
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def doing(self, words: str) -> None:
         """Show what is being done before and after the scenarios are solved."""
@@ -115,18 +82,13 @@ class LiveScenarios(SilentScenarios):
         self._ended += 1
         self._say(ended_line(outcome))
 
-    def stopping(self) -> None:
-        """Acknowledge a request to stop."""
-        self._stopping = True
-
     def _say(self, line: str) -> None:
         from rich.text import Text
 
         self._console.print(Text(line))
 
-    def render(self) -> RenderableType:
-        """Return the display as it is now; rich calls it a few times a second."""
-        from rich.console import Group
+    def lines(self) -> list[RenderableType]:
+        """Return what is being done, or how many are solved and where each that is under way stands."""
         from rich.spinner import Spinner
         from rich.text import Text
 
@@ -139,9 +101,7 @@ class LiveScenarios(SilentScenarios):
             for name, (began, words, progress) in list(self._under_way.items()):
                 told = f" · {describe(progress)}" if progress is not None else ""
                 lines.append(Text(f"  {name}: {words} · {now - began:.0f} s{told}", overflow="ellipsis", no_wrap=True))
-        if self._stopping:
-            lines.append(Text("  " + STOPPING, style="yellow"))
-        return Group(*lines)
+        return lines
 
 
 def ended_line(outcome: Outcome) -> str:
@@ -157,9 +117,5 @@ def ended_line(outcome: Outcome) -> str:
 
 def scenario_display(*, quiet: bool = False) -> SilentScenarios:
     """Return the live display when stderr is a terminal that can show it, and the silent one otherwise."""
-    if quiet or not sys.stderr.isatty():
-        return SilentScenarios()
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return SilentScenarios() if console.is_dumb_terminal else LiveScenarios(console)
+    console = terminal(quiet=quiet)
+    return SilentScenarios() if console is None else LiveScenarios(console)

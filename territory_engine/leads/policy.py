@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from territory_engine.config import read_toml
+from territory_engine.config_file import read_toml
 from territory_engine.config_findings import findings_of
 from territory_engine.errors import ConfigError
 

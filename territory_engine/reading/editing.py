@@ -10,8 +10,8 @@ import pandas as pd
 
 from territory_engine.config import DATED_LOCKS
 from territory_engine.problem import Origin, PlanningProblem, Source
+from territory_engine.reading.assembly import Inputs, checked_problem
 from territory_engine.reading.known_units import KnownUnits
-from territory_engine.reading.loading import Inputs, checked_problem
 from territory_engine.reading.settings import check_settings
 from territory_engine.reading.tables import Table
 

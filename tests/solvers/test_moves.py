@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from solvers.candidates import Candidates, from_table
-from solvers.moves import NOT_COUNTED, UNLIMITED, descend, relay
+from solvers.move_effects import NOT_COUNTED, UNLIMITED
+from solvers.moves import descend
 from solvers.problem import AssignmentProblem
+from solvers.relays import relay
 
 FREELY = (NOT_COUNTED, UNLIMITED)
 NO_TARGETS = (np.empty(0, np.int64), np.empty((3, 0, 0)))

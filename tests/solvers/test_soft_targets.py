@@ -21,10 +21,12 @@ from solvers.deviation import Targets
 from solvers.flow import counts_alike_units, least_cost_flow
 from solvers.ladder import solve
 from solvers.linear import solve_relaxation
-from solvers.moves import NOT_COUNTED, UNLIMITED, descend, relay
+from solvers.move_effects import NOT_COUNTED, UNLIMITED
+from solvers.moves import descend
 from solvers.neighbourhoods import open_neighbourhood, resolve
 from solvers.prices import _worth, ascend, sample_prices
 from solvers.problem import AssignmentProblem, TableCosts
+from solvers.relays import relay
 from solvers.result import SolveResult, relative_gap
 from solvers.whole import tightened
 

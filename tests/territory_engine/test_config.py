@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from territory_engine.config import Config, load_config, parse_config, plan_file
+from territory_engine.config import Config, parse_config
+from territory_engine.config_file import load_config, plan_file
 from territory_engine.errors import ConfigError, Finding
 
 SMALLEST = '[data]\naccounts = "accounts.csv"\nreps = "reps.csv"\n'

@@ -20,8 +20,9 @@ from solvers.districting.centres.sites import in_space, unit_places
 from solvers.districting.centres.territories import FINE, KINDS, NOBODY, Rules, draw, toll
 from solvers.districting.problem import PlaceCosts
 from solvers.flow import counts_alike_units, least_cost_flow
-from solvers.moves import NOT_COUNTED, UNLIMITED, relay
+from solvers.move_effects import NOT_COUNTED, UNLIMITED
 from solvers.problem import AssignmentProblem
+from solvers.relays import relay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
