@@ -262,7 +262,7 @@ class Router:
     def reps(self, *, at: datetime | None = None) -> list[dict[str, Any]]:
         """Return where every rep stands, as a batch now (or `at`) would find them: see :func:`standings`."""
         roster = self._source.at(at or datetime.now(UTC))
-        return standings(roster, self.ledger.counters(), self.policy.fair_share.catch_up)
+        return standings(roster, self.ledger.counters())
 
     def outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Record what became of leads, all of it or nothing.
@@ -334,13 +334,13 @@ class Router:
         }
         choices = assembly.choices.without(np.array(sorted(already), np.int64))
         counters = work.counters
-        levels = opening_levels(roster, counters, self.policy.fair_share.catch_up)
+        levels = opening_levels(roster, counters)
         capacity = remaining_capacity(roster, counters)
         rep_ids = [str(rep) for rep in roster.frame.index]
         last_turn = counters["last_turn"].reindex(roster.frame.index).fillna(0).to_numpy(np.int64)
         worth = (batch.frame["score"] * batch.frame["value"].fillna(1.0)).fillna(0.0).to_numpy(np.float64)
         split = split_batch(choices, levels, capacity, last_turn, rep_ids, worth, self.policy)
-        after = counters_after(roster, counters, levels, split, work.next_turn)
+        after = counters_after(roster, counters, levels, split, work.next_turn, self.policy.fair_share.catch_up)
         routing = Routing(assembly.suitability, choices, levels, split, counters, after, already)
         decisions = decisions_of(routing)
         order = tie_order(last_turn, rep_ids, self.policy.seed)

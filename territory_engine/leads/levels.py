@@ -1,8 +1,9 @@
-"""Where every rep stands at the start of a batch: who joins, who comes back, and what an equal share is now.
+"""Where every rep stands at the start of a batch: who joins, what an equal share is now, and what being away counts.
 
 A rep's level is "leads per unit of weight". Nobody's past is rewritten: a change of weight changes only what the next
-lead counts. Who is new starts at the fair level, the weighted mean of those present; who was away is lifted to it,
-but for the part that the policy lets them catch up. So nobody who joins or returns gets a flood, nor a fine.
+lead counts. Who is new starts at the fair level, the weighted mean of those present. Who is away is credited, batch by
+batch, with what an equal share of it would have been, but for the part that the policy lets them catch up: so nobody who
+joins or returns gets a flood, nor a fine, and a day of leave neither wipes out nor makes up what somebody was behind.
 
 Levels are whole numbers of 1/``LEVEL_UNIT`` and all arithmetic is exact.
 
@@ -43,7 +44,7 @@ class Levels:
     present : ndarray of bool
         Neither away nor without weight.
     change : ndarray of object
-        ``"joined"``, ``"returned"`` or ``""``.
+        ``"joined"`` or ``""``.
     fair_level, fair_worth_level : int
         What those who join start at.
     """
@@ -63,17 +64,15 @@ def steps(weight: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.maximum(np.rint(LEVEL_UNIT / safe), 1).astype(np.int64)
 
 
-def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> Levels:
+def opening_levels(roster: Roster, counters: pd.DataFrame) -> Levels:
     """Return where every rep stands as a batch begins.
 
     Parameters
     ----------
     roster : Roster
     counters : DataFrame, index ``rep_id``
-        What the ledger knows, columns ``level``, ``worth_level`` and ``away`` among others; reps it has never seen in
-        a batch are not in it.
-    catch_up : float
-        The fraction of what was missed while away that is made up: 0 lifts to the fair level, 1 lifts nobody.
+        What the ledger knows, columns ``level`` and ``worth_level`` among others; reps who were never present at a batch
+        are not in it.
 
     Returns
     -------
@@ -84,26 +83,36 @@ def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> L
     at = counters.index.get_indexer(roster.frame.index)
     known = at >= 0
     n = len(step)
-    level, worth_level, was_away = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool)
+    level, worth_level = np.zeros(n, np.int64), np.zeros(n, np.int64)
     level[known] = counters["level"].to_numpy(np.int64)[at[known]]
     worth_level[known] = counters["worth_level"].to_numpy(np.int64)[at[known]]
-    was_away[known] = counters["away"].to_numpy(bool)[at[known]]
-    joined, returned = present & ~known, present & known & was_away
-    settled = present & known & ~was_away
-    if not settled.any():
-        # Nobody has been here all the time, as when two stand in for each other: whoever was here last tells the level.
-        settled = known & ~was_away
-    if not settled.any():
-        # Those who come back are all there is to go by.
-        settled, returned = present & known, np.zeros(n, bool)
+    # Where all who are present are new, those who are away are all there is to go by.
+    settled = present & known if (present & known).any() else known
     fair_level, fair_worth = _mean(level, step, settled), _mean(worth_level, step, settled)
+    joined = present & ~known
     level[joined], worth_level[joined] = fair_level, fair_worth
-    for rep in np.flatnonzero(returned):
-        level[rep] = _lifted(int(level[rep]), fair_level, catch_up)
-        worth_level[rep] = _lifted(int(worth_level[rep]), fair_worth, catch_up)
-    change = np.full(n, "", object)
-    change[joined], change[returned] = "joined", "returned"
+    change = np.where(joined, "joined", "").astype(object)
     return Levels(level, worth_level, step, present, change, fair_level, fair_worth)
+
+
+def credit_while_away(levels: Levels, amount: int, catch_up: float) -> int:
+    """Return by how much a batch raises the level of those who were away: by an equal share of it, less what is caught up.
+
+    Parameters
+    ----------
+    levels : Levels
+    amount : int
+        Leads of the batch that count, or their worth.
+    catch_up : float
+        The fraction of what was missed that is made up afterwards.
+
+    Returns
+    -------
+    int
+        In 1/``LEVEL_UNIT``, rounded down; 0 where nobody was present.
+    """
+    weight = sum((Fraction(1, int(s)) for s in levels.step[levels.present]), Fraction(0))
+    return int((1 - Fraction(catch_up).limit_denominator(10**6)) * amount / weight) if weight else 0
 
 
 def _mean(level: NDArray[np.int64], step: NDArray[np.int64], chosen: NDArray[np.bool_]) -> int:
@@ -111,8 +120,3 @@ def _mean(level: NDArray[np.int64], step: NDArray[np.int64], chosen: NDArray[np.
     total = sum((Fraction(int(a), int(s)) for a, s in zip(level[chosen], step[chosen], strict=True)), Fraction(0))
     weight = sum((Fraction(1, int(s)) for s in step[chosen]), Fraction(0))
     return int(total / weight) if weight else 0
-
-
-def _lifted(level: int, fair: int, catch_up: float) -> int:
-    """Return the level of somebody who comes back: never lower than it was."""
-    return max(level, fair - int(Fraction(catch_up).limit_denominator(10**6) * max(fair - level, 0)))

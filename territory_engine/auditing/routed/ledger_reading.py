@@ -97,8 +97,8 @@ class LedgerReader:
     def batches(self) -> pd.DataFrame:
         """Return one row per batch in their order, without what is large."""
         return self.rows(
-            "SELECT batch_no, batch_id, routed_at, recorded_at, plan_sha256, leads, assigned, queued, rejected, forgotten_at"
-            " FROM ledger_batches ORDER BY batch_no"
+            "SELECT batch_no, batch_id, routed_at, recorded_at, plan_sha256, leads, assigned, queued, rejected,"
+            " forgotten_at, policy FROM ledger_batches ORDER BY batch_no"
         )
 
     def assignments(self) -> pd.DataFrame:

@@ -6,6 +6,7 @@ purpose; counters are then taken as the next batch found them.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -115,8 +116,14 @@ def _follow(replayed: _Replayed, batch: Any, roster: pd.DataFrame, assigned: lis
         leads, level, worth = got.get(row.rep_id, (0, 0, 0))
         got[row.rep_id] = leads + 1, level + int(row.charged), worth + int(row.worth_charged)
         turn[row.rep_id] = replayed.next_turn + k
-    replayed.counters.update(counters_after(roster, got, turn))
+    replayed.counters.update(counters_after(roster, got, turn, _catch_up(batch.policy)))
     replayed.next_turn += len(assigned)
+
+
+def _catch_up(policy: str) -> float:
+    """Return the fraction of what is missed while away that a batch's policy, as JSON, lets reps make up."""
+    told = json.loads(policy).get("fair_share") or {}
+    return float(told.get("catch_up", 0.0))
 
 
 def _difference(expected: dict[str, Any], found: dict[Any, Any]) -> str:

@@ -180,23 +180,13 @@ def _check_limits(batch: StoredBatch, plan_travel_km: float | None) -> Check:
 
 
 def _check_levels(batch: StoredBatch) -> Check:
-    """Check opening levels: who joins starts at the mean of those present, who returns is lifted, others stay."""
+    """Check opening levels: who joins starts at the mean of those present, all others where they were."""
     reps = batch.reps
     step = batch.whole("step")
     present = reps["present"].to_numpy(np.bool_)
     known = reps["before.level"].notna().to_numpy(np.bool_)
-    was_away = np.array([cell is True or cell == 1 for cell in reps["before.away"]], np.bool_)
-    settled = present & known & ~was_away
-    if not settled.any():
-        settled = known & ~was_away
-    nobody = not settled.any()
-    if nobody:
-        settled = present & known
-    catch_up = Fraction(float(batch.setting("fair_share", "catch_up", 0.0))).limit_denominator(10**6)
-    change = np.array([
-        "" if not here else "joined" if not old else "returned" if away and not nobody else ""
-        for here, old, away in zip(present, known, was_away, strict=True)
-    ], object)  # fmt: skip
+    settled = present & known if (present & known).any() else known
+    change = np.array(["joined" if here and not old else "" for here, old in zip(present, known, strict=True)], object)
     bad = change != reps["change"].to_numpy(object)
     told = [f"change: expected {c!r}, found {f!r}" for c, f in zip(change, reps["change"], strict=True)]
     fair_told = []
@@ -207,11 +197,7 @@ def _check_levels(batch: StoredBatch) -> Check:
         fair = int(total / weight) if weight else 0
         found = batch.whole(column)
         for row in range(batch.n_reps):
-            level = had[row]
-            if change[row] == "joined":
-                level = fair
-            elif change[row] == "returned":
-                level = max(level, fair - int(catch_up * max(fair - level, 0)))
+            level = fair if change[row] == "joined" else had[row]
             if level != found[row]:
                 bad[row], told[row] = True, f"{column}: expected {level}, found {found[row]}"
         if batch.proof.get(key) != fair:
@@ -253,7 +239,9 @@ def _check_capacity(batch: StoredBatch) -> list[Check]:
     ]
 
 
-def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], turn: dict[str, int]) -> dict[str, Any]:
+def counters_after(
+    batch_reps: Any, charged: dict[str, tuple[int, int, int]], turn: dict[str, int], catch_up: float
+) -> dict[str, Any]:
     """Return the counters of every rep of a roster after its batch; see :mod:`~territory_engine.auditing.routed.replay`.
 
     Parameters
@@ -263,7 +251,10 @@ def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], tu
     charged : dict of str to (leads, charged, worth charged)
     turn : dict of str to int
         Number of the last assignment.
+    catch_up : float
+        The policy's: who is away is credited with an equal share of the batch, less this fraction of it.
     """
+    credit = _credit_while_away(batch_reps, charged, catch_up)
     after: dict[str, Any] = {}
     counted: dict[str, Any]
     names = ("level", "worth_level", "present", "local_day", "local_week", *_BEFORE)
@@ -273,6 +264,8 @@ def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], tu
         if not (known or row["present"]):
             continue
         leads, level, worth = charged.get(rep_id, (0, 0, 0))
+        if not row["present"]:
+            level, worth = credit
         counted = {"level": int(row["level"]) + level, "worth_level": int(row["worth_level"]) + worth}
         counted["open_leads"] = _count(row["before.open_leads"]) + leads
         for span in ("day", "week"):
@@ -284,6 +277,18 @@ def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], tu
         counted["last_turn"] = max(_count(row["before.last_turn"]), turn.get(rep_id, 0))
         after[rep_id] = counted
     return after
+
+
+def _credit_while_away(batch_reps: Any, charged: dict[str, tuple[int, int, int]], catch_up: float) -> tuple[int, int]:
+    """Return what being away raises a level, and a level of worth, by: an equal share of what those present got."""
+    step = {str(rep): int(cell) for rep, cell in zip(batch_reps.index, batch_reps["step"], strict=True)}
+    present = batch_reps["present"].to_numpy(np.bool_)
+    weight = sum((Fraction(1, step[str(rep)]) for rep in batch_reps.index[present]), Fraction(0))
+    if not weight:
+        return 0, 0
+    kept = (1 - Fraction(catch_up).limit_denominator(10**6)) / weight
+    got = [sum((Fraction(told[k], step[rep]) for rep, told in charged.items()), Fraction(0)) for k in (1, 2)]
+    return int(kept * got[0]), int(kept * got[1])
 
 
 def _count(cell: Any) -> int:

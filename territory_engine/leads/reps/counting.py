@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from territory_engine.leads.levels import credit_while_away
 from territory_engine.leads.reps.capacity import not_before
 from territory_engine.ledger.records import COUNTER_COLUMNS
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 
 def counters_after(
-    roster: Roster, counters: pd.DataFrame, levels: Levels, split: BatchSplit, next_turn: int
+    roster: Roster, counters: pd.DataFrame, levels: Levels, split: BatchSplit, next_turn: int, catch_up: float
 ) -> pd.DataFrame:
     """Return the counters of every rep who is present or was known, as they are once the batch is assigned."""
+    away = ~levels.present
+    credit = credit_while_away(levels, int(split.counted.sum()), catch_up)
+    worth_credit = credit_while_away(levels, int(split.worth[split.counted].sum()), catch_up)
     index = roster.frame.index
     known = index.isin(counters.index)
     before = counters.reindex(index)
@@ -35,14 +39,14 @@ def counters_after(
     week = _rolled(before, "week", roster.local_week)
     after = pd.DataFrame(
         {
-            "level": levels.level + charged,
-            "worth_level": levels.worth_level + worth * levels.step,
+            "level": levels.level + np.where(away, credit, charged),
+            "worth_level": levels.worth_level + np.where(away, worth_credit, worth * levels.step),
             "open_leads": before["open_leads"].fillna(0).astype(np.int64) + split.count,
             "day": day[0],
             "day_leads": day[1] + split.count,
             "week": week[0],
             "week_leads": week[1] + split.count,
-            "away": ~levels.present,
+            "away": away,
             "last_turn": np.maximum(turn, before["last_turn"].fillna(0).astype(np.int64)),
         },
         index=index,

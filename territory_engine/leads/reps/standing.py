@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from territory_engine.leads.batch import Roster
 
 
-def standings(roster: Roster, counters: pd.DataFrame, catch_up: float) -> list[dict[str, Any]]:
+def standings(roster: Roster, counters: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one record per rep, in the roster's order, as a batch routed at the roster's moment would find them.
 
     Parameters
@@ -25,8 +25,6 @@ def standings(roster: Roster, counters: pd.DataFrame, catch_up: float) -> list[d
     roster : Roster
     counters : DataFrame, index ``rep_id``
         The ledger's.
-    catch_up : float
-        The policy's ``[fair_share] catch_up``.
 
     Returns
     -------
@@ -35,7 +33,7 @@ def standings(roster: Roster, counters: pd.DataFrame, catch_up: float) -> list[d
         ``leads_this_week``, ``room`` (how many more leads now; None without limits), ``takes_leads``, ``why_not`` and
         ``next_at_work`` (ISO 8601, UTC; None where that is not within a year).
     """
-    levels = opening_levels(roster, counters, catch_up)
+    levels = opening_levels(roster, counters)
     room = remaining_capacity(roster, counters)
     own = counters.reindex(roster.frame.index)
     opened = own["open_leads"].fillna(0).to_numpy(np.int64)

@@ -82,6 +82,21 @@ def test_with_catch_up_a_half_half_of_what_was_missed_is_made_up(make_router: Ma
     assert back[4:9].count("R1") == 1
 
 
+def test_a_day_of_leave_neither_wipes_out_nor_makes_up_what_somebody_was_behind(make_router: MakeRouter) -> None:
+    # Six leads of one account put its owner ahead; one of the others is away for a day on which four leads come.
+    owned = [{"lead_id": f"L{k}", "account_id": "A8"} for k in range(6)]
+    leave = pd.DataFrame({"rep_id": ["R1"], "leave": ["2026-12-01"]})
+    got = {}
+    for name, reps in (("here", None), ("away", leave)):
+        router = make_router(reps=reps, ledger=name)
+        router.route(owned, "owned", at=MONDAY)
+        router.route(nowhere("M1", "M2", "M3"), "leave", at=MONDAY + timedelta(days=1))
+        back = router.route(nowhere(*(f"N{k}" for k in range(9))), "back", at=MONDAY + timedelta(days=2))
+        got[name] = list(back.decisions["rep_id"]).count("R1")
+    assert got["away"] in (got["here"], got["here"] + 1)
+    assert got["away"] > 1
+
+
 def test_who_joins_starts_at_the_current_fair_level(make_router: MakeRouter) -> None:
     router = make_router()
     one_by_one(router, nowhere(*(f"L{k}" for k in range(50))))
