@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 UNLIMITED = 2**31 - 1
 """Room of a rep without limits."""
 
+LARGEST_LEVEL = 2**60
+"""Where shares of worth stop."""
+
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -273,7 +276,10 @@ def counters_after(batch_reps: Any, charged: dict[str, tuple[int, int, int]], tu
         if not (known or row["present"]):
             continue
         leads, level, worth = charged.get(rep_id, (0, 0, 0))
-        counted = {"level": int(row["level"]) + level, "worth_level": int(row["worth_level"]) + worth}
+        counted = {
+            "level": int(row["level"]) + level,
+            "worth_level": min(int(row["worth_level"]) + worth, LARGEST_LEVEL),
+        }
         counted["open_leads"] = _count(row["before.open_leads"]) + leads
         for span in ("day", "week"):
             told, now = row[f"before.{span}"], str(row[f"local_{span}"])
