@@ -210,6 +210,8 @@ class RosterSource:
             notices=self.notices,
             away_until=_moments([p.until for p in present])[of_rep],
             away_because=np.array([p.reason for p in present], object)[of_rep],
+            calendars=self.calendars,
+            calendar_of_rep=of_rep,
         )
 
     def _ramp(self, today: NDArray[np.float64]) -> NDArray[np.float64]:
