@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
+from territory_engine.errors import BatchConflictError
 from tests.territory_engine.routing.conftest import MONDAY, nowhere, only
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.territory_engine.routing.conftest import MakeRouter
 
 
@@ -61,3 +65,13 @@ def test_a_lead_that_waits_for_room_can_go_at_the_moment_told_and_not_before(
     told = routed.decisions.set_index("lead_id")["could_go_at"]["second"]
     assert told == expected
     assert router.route_queue("q1", at=datetime.fromisoformat(told)).assigned == 1
+
+
+def test_a_file_routed_again_under_other_columns_is_told_why_it_is_another_batch(
+    make_router: MakeRouter, tmp_path: Path
+) -> None:
+    leads = tmp_path / "leads.csv"
+    pd.DataFrame({"lead_id": ["1"], "amount": ["5"]}).to_csv(leads, index=False)
+    make_router().route(leads, at=MONDAY)
+    with pytest.raises(BatchConflictError, match=r"this very file was routed before.* other \[columns\]"):
+        make_router({"columns": {"value": "amount"}}).route(leads, at=MONDAY)
