@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine import __version__
-from territory_engine.errors import Finding, InputError, PlanDirectoryError
+from territory_engine.errors import BatchConflictError, Finding, InputError, PlanDirectoryError
 from territory_engine.leads.decisions import Routing, decisions_of
 from territory_engine.leads.levels import opening_levels
 from territory_engine.leads.matching.known_accounts import AccountIndex
@@ -192,7 +192,16 @@ class Router:
         """
         at = (at or datetime.now(UTC)).astimezone(UTC)
         batch, default_id = self._read(leads, at)
-        return self.route_batch(batch, default_id if batch_id is None else batch_id, at=at)
+        try:
+            return self.route_batch(batch, default_id if batch_id is None else batch_id, at=at)
+        except BatchConflictError as error:
+            if batch_id is not None or not isinstance(leads, str | Path):
+                raise
+            raise BatchConflictError(
+                f"{leads}: this very file was routed before, and its leads were read otherwise then: by other [columns] of"
+                " the policy, or by another version; nothing was routed. Remedy: route it by the policy of then for the"
+                " same answer; leads that have no rep yet go by another batch ID"
+            ) from error
 
     def route_batch(self, batch: LeadBatch, batch_id: str, *, at: datetime) -> RoutedBatch:
         """Route leads that were read before, as :meth:`route` does.

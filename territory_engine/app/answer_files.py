@@ -93,8 +93,8 @@ def _workbook(answers: pd.DataFrame) -> bytes:
     return into.getvalue()
 
 
-def write_whole(content: bytes, out: Path) -> None:
-    """Write a file so that it is there whole or not at all.
+def write_whole(content: bytes, out: Path, again: str = "run the same command again for the same answer") -> None:
+    """Write a file so that it is there whole or not at all; ``again`` says how to get the same answer once more.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def write_whole(content: bytes, out: Path) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         what = f"cannot be written ({error.strerror or error}); the batch is in the ledger"
-        raise InputError(Finding(what, str(out), remedy="run the same command again for the same answer")) from error
+        raise InputError(Finding(what, str(out), remedy=again)) from error
 
 
 def same_content(content: bytes, out: Path) -> bool:

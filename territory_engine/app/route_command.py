@@ -89,7 +89,11 @@ def route(
             if out.exists() and not replace:
                 what = "exists already, and holds other answers than this batch got"
                 raise InputError(Finding(what, str(out), remedy="give another name, or --replace"))
-            write_whole(content, out)
+            if queue and batch_id is None:
+                # Who waits is another batch by now: only its ID leads back to this one.
+                write_whole(content, out, f'run again with --batch-id "{routed.batch_id}" for the same answer')
+            else:
+                write_whole(content, out)
         if not quiet:
             tell(routed.summary())
             for notice in [*router.notices, *routed.proof.get("notices", ())][:8]:

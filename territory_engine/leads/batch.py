@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from territory_engine.errors import Finding
+    from territory_engine.leads.reps.availability import Calendar
 
 Status = Literal["assigned", "queued", "rejected"]
 
@@ -112,6 +113,9 @@ class Roster:
         UTC moment from which the rep is not away: the batch's own where not away; NaT where the rep has left.
     away_because : ndarray of object, shape (n_reps,), or None
         What an away rep does instead, for people: ``"is on leave until 7 Dec 2026"``; ``""`` elsewhere.
+    calendars : tuple of Calendar
+        Each once; empty where only the moment of the batch is known.
+    calendar_of_rep : ndarray of intp, shape (n_reps,), or None
     """
 
     frame: pd.DataFrame
@@ -127,6 +131,8 @@ class Roster:
     notices: tuple[str, ...] = ()
     away_until: NDArray[np.datetime64] | None = None
     away_because: NDArray[np.object_] | None = None
+    calendars: tuple[Calendar, ...] = ()
+    calendar_of_rep: NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True, eq=False)

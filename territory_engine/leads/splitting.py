@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.fair_split.problem import FairSplitProblem
+from solvers.fair_split.problem import LEVEL_UNIT, FairSplitProblem
+from territory_engine.errors import Finding, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +121,8 @@ def split_batch(
     """
     whole, unit = whole_values(choices.value)
     rounded = np.rint(np.clip(worth, 0, LARGEST_WORTH)).astype(np.int64)
+    if policy.fair_share.then == "even_value":
+        _check_reach(rounded, levels)
     n_leads = len(choices.lead_start) - 1
     problem = FairSplitProblem(
         lead_start=choices.lead_start, pair_rep=choices.rep, pair_rank=choices.rank, pair_value=whole,
@@ -149,6 +152,23 @@ def split_batch(
     rep = np.where(pair >= 0, choices.rep[np.maximum(pair, 0)] if len(choices.rep) else -1, -1).astype(np.int64)
     count = np.bincount(rep[rep >= 0], minlength=len(capacity)).astype(np.int64)
     return BatchSplit(pair, rep, counted & (rep >= 0), count, tuple(parts), unit, rounded)
+
+
+def _check_reach(worth: NDArray[np.int64], levels: Levels) -> None:
+    """Refuse worth that even shares of value cannot be reckoned with exactly."""
+    from solvers.fair_split.stages import LARGEST_SHARE
+
+    reach = sum(worth.tolist()) * int(levels.step.max(initial=0)) + int(np.abs(levels.worth_level).max(initial=0))
+    if reach > LARGEST_SHARE:
+        raise InputError(
+            Finding(
+                "score × value has added up to more than even shares of value can be reckoned with",
+                column="value",
+                value=f"{reach / LEVEL_UNIT:,.0f} per unit of weight",
+                allowed=f"up to {LARGEST_SHARE / LEVEL_UNIT:,.0f}",
+                remedy='give values in thousands or millions, with a ledger begun anew, or set fair_share.then = "value"',
+            )
+        )
 
 
 def whole_values(value: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:

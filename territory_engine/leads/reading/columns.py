@@ -50,6 +50,11 @@ LONGEST = {"lead_id": 200, "account_id": 200, "company": 500, "postal_code": 40,
 
 LONGEST_OTHER = 2_000
 
+_ABOUT_PEOPLE = (
+    "email", "emailaddress", "phone", "phonenumber", "mobile", "firstname", "lastname", "contactname",
+)  # fmt: skip
+"""Columns that begin or end so are about people as well: ``contact_email``, ``cell phone``, ``Phone 2``."""
+
 _SEPARATORS = re.compile(r"[\s_\-.]+")
 
 
@@ -61,4 +66,7 @@ def column_key(name: str) -> str:
 def is_personal(name: str) -> bool:
     """Whether a column of this name is about a person, so that it is dropped."""
     key = column_key(name)
-    return key in PERSONAL or key.startswith(("email", "phone", "mobile", "firstname", "lastname", "contactname"))
+    if key in PERSONAL:
+        return True
+    key = key.rstrip("0123456789")
+    return key.startswith(_ABOUT_PEOPLE) or key.endswith(_ABOUT_PEOPLE)

@@ -144,6 +144,30 @@ class Calendar:
             reason = f"is on leave until {day_in_words(last)}"
         return Presence(True, span[1], reason, at_work)
 
+    def takes_leads_from(self, moment: int, within_s: int | None) -> int:
+        """Return when the rep first is there from a moment on, and at work soon enough; :data:`FOREVER` where not known.
+
+        Parameters
+        ----------
+        moment : int
+            Seconds since 1970.
+        within_s : int or None
+            Seconds within which a lead is to be answered; None: any time.
+        """
+        now, last = moment, moment + A_YEAR
+        while now <= last:
+            span = self._absence(now)
+            if span is not None:
+                now = span[1]
+                continue
+            at_work = now if within_s is None else self._at_work(now)
+            if at_work >= FOREVER:
+                break
+            if within_s is None or at_work - within_s <= now:
+                return now
+            now = at_work - within_s
+        return now if within_s is None and now < FOREVER else FOREVER
+
     def _absence(self, moment: int) -> tuple[int, int, str] | None:
         position = bisect_right(self._starts, moment) - 1
         if position >= 0 and moment < self._spans[position][1]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from territory_engine.leads.splitting import BatchSplit
 
 
+LARGEST_LEVEL = 2**60
+"""Where shares of worth stop, which currencies of many zeros reach in years: twice as much still fits into 64 bits."""
+
+
 def counters_after(
     roster: Roster, counters: pd.DataFrame, levels: Levels, split: BatchSplit, next_turn: int, catch_up: float
 ) -> pd.DataFrame:
@@ -30,8 +34,10 @@ def counters_after(
     known = index.isin(counters.index)
     before = counters.reindex(index)
     charged = np.bincount(split.rep[split.counted], minlength=len(index)) * levels.step
-    worth = np.zeros(len(index), np.int64)
-    np.add.at(worth, split.rep[split.counted], split.worth[split.counted])
+    worth = levels.worth_level.astype(object)  # Python's whole numbers have no end
+    counted = split.rep[split.counted]
+    np.add.at(worth, counted, split.worth[split.counted].astype(object) * levels.step[counted].astype(object))
+    worth[away] += worth_credit
     turn = np.zeros(len(index), np.int64)
     there = split.rep[split.rep >= 0]
     turn[there] = next_turn + np.arange(len(there))
@@ -40,7 +46,7 @@ def counters_after(
     after = pd.DataFrame(
         {
             "level": levels.level + np.where(away, credit, charged),
-            "worth_level": levels.worth_level + np.where(away, worth_credit, worth * levels.step),
+            "worth_level": np.array([min(w, LARGEST_LEVEL) for w in worth], np.int64),
             "open_leads": before["open_leads"].fillna(0).astype(np.int64) + split.count,
             "day": day[0],
             "day_leads": day[1] + split.count,

@@ -52,6 +52,9 @@ REP_COLUMNS = (
 
 _WEIGHT_DIGITS = 6
 
+LEAST_WEIGHT, LARGEST_WEIGHT = 0.001, 10_000.0
+"""Between them a lead's share, a whole number of millionths, is right to half a per cent; beyond, weights would blur."""
+
 
 @dataclass(frozen=True, eq=False)
 class RosterSource:
@@ -207,6 +210,8 @@ class RosterSource:
             notices=self.notices,
             away_until=_moments([p.until for p in present])[of_rep],
             away_because=np.array([p.reason for p in present], object)[of_rep],
+            calendars=self.calendars,
+            calendar_of_rep=of_rep,
         )
 
     def _ramp(self, today: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -235,7 +240,16 @@ def _weights(sheets: RepSheets, policy: Policy, findings: list[Finding]) -> NDAr
         findings.append(_missing(sheets, column, "fair_share.weight"))
         return np.ones(len(sheets.ids))
     name = column or WEIGHT_COLUMN
-    weight = sheets.numbers(name, 1.0, "a number, 0 or more, or blank for 1")
+    allowed = f"0, or a number from {LEAST_WEIGHT:g} to {LARGEST_WEIGHT:,.0f}, or blank for 1"
+    weight = sheets.numbers(name, 1.0, allowed)
+    for sheet in sheets.sheets():
+        if sheet.has(name) and len(sheet):
+            values = sheet.numbers(name, blank=None, allowed=allowed)
+            remedy = "only proportions count: divide all weights by the same, such as 1,000"
+            sheet.flag(values > LARGEST_WEIGHT, name, f"is above {LARGEST_WEIGHT:,.0f}", allowed=allowed, remedy=remedy)
+            remedy = "only proportions count: multiply all weights by the same, such as 1,000; 0 takes no leads"
+            small = (values > 0) & (values < LEAST_WEIGHT)
+            sheet.flag(small, name, f"is below {LEAST_WEIGHT:g}", allowed=allowed, remedy=remedy)
     if len(weight) and (weight == 0).all() and not any(sheet.findings for sheet in sheets.sheets()):
         remedy = "give a weight above 0 to those who take leads"
         file = sheets.sheets()[-1].file

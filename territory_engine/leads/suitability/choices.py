@@ -14,6 +14,8 @@ import numpy as np
 from solvers.problem import LIMIT_SLACK
 from territory_engine.geography.sphere import EARTH_RADIUS_KM, unit_vectors
 from territory_engine.leads.batch import Choices
+from territory_engine.leads.reps.availability import FOREVER
+from territory_engine.leads.suitability.chance import at_random
 from territory_engine.leads.suitability.eligibility import Demand, demand_of, notices_of, rules_of
 from territory_engine.travel import haversine_km
 
@@ -285,7 +287,7 @@ class Suitability:
         if not len(lead):
             return pairs
         value = self.values(lead, rep, km)
-        value += _at_random(lead, rep, self.policy.seed) * (1e-9 * max(1e-9, float(np.abs(value).max())))
+        value += at_random(lead, rep, self.policy.seed) * (1e-9 * max(1e-9, float(np.abs(value).max())))
         row = np.cumsum(np.diff(lead, prepend=lead[0]) > 0)
         chosen = self.ranks(lead, rep) < POOL
         if most < self.n_reps:
@@ -316,7 +318,7 @@ class Suitability:
         """
         start = self.takes_leads_from
         if free_from is not None:
-            start = np.maximum(start, free_from.astype("datetime64[s]"))
+            start = self._there_from(np.maximum(start, free_from.astype("datetime64[s]")))
         ever = ~np.isnat(start) & (self.roster.weight > 0)
         seconds = start.astype(np.int64)
         earliest = np.full(self.n_leads, _FAR, np.int64)
@@ -325,6 +327,21 @@ class Suitability:
         found = earliest[leads]
         found[found == _FAR] = np.iinfo(np.int64).min
         return found.astype("datetime64[s]")
+
+    def _there_from(self, moments: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+        """Return from when each rep takes leads, not before a moment: who has room again may be on leave, or asleep."""
+        roster, hours = self.roster, self.policy.hours.respond_within_h
+        if roster.calendar_of_rep is None:
+            return moments
+        within = None if hours is None else round(hours * 3600)
+        known: dict[tuple[int, int], int] = {}
+        found = moments.copy()
+        for rep in np.flatnonzero(~np.isnat(moments) & (moments > self.now)):
+            key = (int(roster.calendar_of_rep[rep]), int(moments[rep].astype(np.int64)))
+            if key not in known:
+                known[key] = roster.calendars[key[0]].takes_leads_from(key[1], within)
+            found[rep] = np.datetime64("NaT") if known[key] >= FOREVER else np.datetime64(known[key], "s")
+        return found
 
 
 def choices_of(
@@ -374,16 +391,3 @@ def _in_line(matches: Matches, roster: Roster, policy: Policy) -> tuple[NDArray[
     if policy.matching.territory == "ignore":
         territory_rep[:] = -1
     return owner, territory_rep
-
-
-def _at_random(lead: NDArray[np.int64], rep: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """Return a fraction per pair without any order, the same for the same seed, on any machine.
-
-    Source: the finaliser of Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators" (SplitMix64).
-    """
-    with np.errstate(over="ignore"):
-        x = lead.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        x += rep.astype(np.uint64) + np.uint64((seed << 32) & (2**64 - 1))
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray((x >> np.uint64(11)) * 2.0**-53)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import pytest
+
+from territory_engine.errors import BatchConflictError
 from tests.territory_engine.routing.conftest import MONDAY, nowhere, only
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.territory_engine.routing.conftest import MakeRouter
 
 
@@ -32,3 +39,39 @@ def test_who_gets_a_lead_for_want_of_room_elsewhere_is_not_told_it_is_their_turn
     assert routed.decisions["reason"][2] == (
         "2 reps can take it; with anybody but R2, one more lead would wait or go further down its line."
     )
+
+
+FRIDAY = datetime(2026, 12, 4, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("columns", "policy", "expected"),
+    [
+        ({}, {}, "2026-12-05T00:00:00Z"),
+        ({"working_hours": "09:00-17:00"}, {"hours": {"respond_within_h": 2.0}}, "2026-12-07T07:00:00Z"),
+        ({"leave": "2026-12-05..2026-12-20"}, {}, "2026-12-21T00:00:00Z"),
+        (
+            {"working_hours": "09:00-17:00", "leave": "2026-12-06..2026-12-20"},
+            {"hours": {"respond_within_h": 20.0}},
+            "2026-12-21T00:00:00Z",
+        ),
+    ],
+)
+def test_a_lead_that_waits_for_room_can_go_at_the_moment_told_and_not_before(
+    make_router: MakeRouter, columns: dict[str, str], policy: dict[str, Any], expected: str
+) -> None:
+    router = make_router({"limits": {"per_day": 1}, **policy}, only("R1", time_zone="UTC", **columns))
+    routed = router.route(nowhere("first", "second"), "b1", at=FRIDAY)
+    told = routed.decisions.set_index("lead_id")["could_go_at"]["second"]
+    assert told == expected
+    assert router.route_queue("q1", at=datetime.fromisoformat(told)).assigned == 1
+
+
+def test_a_file_routed_again_under_other_columns_is_told_why_it_is_another_batch(
+    make_router: MakeRouter, tmp_path: Path
+) -> None:
+    leads = tmp_path / "leads.csv"
+    pd.DataFrame({"lead_id": ["1"], "amount": ["5"]}).to_csv(leads, index=False)
+    make_router().route(leads, at=MONDAY)
+    with pytest.raises(BatchConflictError, match=r"this very file was routed before.* other \[columns\]"):
+        make_router({"columns": {"value": "amount"}}).route(leads, at=MONDAY)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.territory_engine.routing.conftest import nowhere, only
+import pytest
+
+from territory_engine.errors import InputError
+from tests.territory_engine.routing.conftest import MONDAY, nowhere, only
 
 if TYPE_CHECKING:
     from tests.territory_engine.routing.conftest import MakeRouter
@@ -20,3 +23,27 @@ def test_two_who_stand_in_for_each_other_make_nothing_up(make_router: MakeRouter
     # R1 missed ten and R2 two, each while on leave; catch_up = 0: from now on they share evenly.
     given = last.decisions["rep_id"].value_counts().to_dict()
     assert given == {"R1": 5, "R2": 5}
+
+
+@pytest.mark.parametrize(("quotas", "what"), [(("1400000", "800000"), "above"), (("0.0004", "0.0007"), "below")])
+def test_weights_that_millionths_of_a_lead_would_blur_are_refused(
+    make_router: MakeRouter, quotas: tuple[str, str], what: str
+) -> None:
+    # 1,400,000 and 800,000 would both have a step of 1: equal shares instead of seven to four.
+    reps = only("R1", "R2", quota=[*quotas, "", "", ""])
+    with pytest.raises(InputError) as caught:
+        make_router({"fair_share": {"weight": "quota"}}, reps)
+    assert [finding.what.split()[1] for finding in caught.value.findings] == [what, what]
+    assert "only proportions count" in str(caught.value)
+
+
+def test_worth_of_many_zeros_never_turns_into_debt(make_router: MakeRouter) -> None:
+    policy = {"fair_share": {"weight": "share"}}
+    reps = only("R1", share=["0.001", "", "", "", ""])
+    router = make_router(policy, reps)
+    for k in range(3):
+        router.route([{"lead_id": f"{k} {i}", "value": 9e8} for i in range(4)], f"b{k}", at=MONDAY)
+    assert router.ledger.counters()["worth_level"]["R1"] == 2**60
+    evenly = make_router({"fair_share": {"weight": "share", "then": "even_value"}}, reps)
+    with pytest.raises(InputError, match="give values in thousands"):
+        evenly.route([{"lead_id": "last", "value": 9e8}], "b3", at=MONDAY)

@@ -126,6 +126,13 @@ def test_nothing_about_a_person_is_kept():
     assert (batch.frame["domain"][0], batch.frame["company"][0]) == ("acme.co.uk", "Acme")
 
 
+@pytest.mark.parametrize("column", ["Contact Email", "personal_email", "cell phone", "Phone 2", "Work Phone Number"])
+def test_columns_about_people_are_known_by_how_their_names_end_too(column):
+    batch = leads_of_records([{"lead_id": "1", column: "jane@example.com", "segment": "retail"}])
+    assert column not in batch.frame.columns
+    assert any(repr(column) in notice for notice in batch.notices)
+
+
 def test_a_company_website_counts_where_the_address_is_of_a_mail_provider():
     assert one(email="jo@gmail.com", website="https://www.acme.com/about?x=1").frame["domain"][0] == "acme.com"
 
