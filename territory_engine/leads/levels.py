@@ -13,6 +13,7 @@ busy starts at the system's virtual time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from territory_engine.leads.batch import Roster
+
+LEFT_OUT_DAYS = 7
+"""Who was on no roster for longer, while others of this roster were, comes back as from leave. Rosters of two plans over one
+ledger take turns within this time."""
 
 ABSENT_STEP = LEVEL_UNIT
 """The step of a rep without weight, who takes no leads."""
@@ -70,8 +75,8 @@ def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> L
     ----------
     roster : Roster
     counters : DataFrame, index ``rep_id``
-        What the ledger knows, columns ``level``, ``worth_level`` and ``away`` among others; reps it has never seen in
-        a batch are not in it.
+        What the ledger knows, columns ``level``, ``worth_level``, ``away`` and ``day`` (of the last batch that the rep
+        was on the roster of) among others; reps it has never seen in a batch are not in it.
     catch_up : float
         The fraction of what was missed while away that is made up: 0 lifts to the fair level, 1 lifts nobody.
 
@@ -87,7 +92,9 @@ def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> L
     level, worth_level, was_away = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool)
     level[known] = counters["level"].to_numpy(np.int64)[at[known]]
     worth_level[known] = counters["worth_level"].to_numpy(np.int64)[at[known]]
-    was_away[known] = counters["away"].to_numpy(bool)[at[known]]
+    was_away[known] = counters["away"].to_numpy(bool)[at[known]] | _left_out(
+        counters["day"].to_numpy(object)[at[known]]
+    )
     joined, returned = present & ~known, present & known & was_away
     settled = present & known & ~was_away
     if not settled.any():
@@ -104,6 +111,12 @@ def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> L
     change = np.full(n, "", object)
     change[joined], change[returned] = "joined", "returned"
     return Levels(level, worth_level, step, present, change, fair_level, fair_worth)
+
+
+def _left_out(days: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Whether reps, by the day of their last batch, were on no roster for over a week while others were."""
+    known = np.array([date.fromisoformat(str(day)).toordinal() if day else 0 for day in days], np.int64)
+    return np.asarray(known < known.max(initial=0) - LEFT_OUT_DAYS)
 
 
 def _mean(level: NDArray[np.int64], step: NDArray[np.int64], chosen: NDArray[np.bool_]) -> int:

@@ -189,6 +189,10 @@ def _check_levels(batch: StoredBatch) -> Check:
     present = reps["present"].to_numpy(np.bool_)
     known = reps["before.level"].notna().to_numpy(np.bool_)
     was_away = np.array([cell is True or cell == 1 for cell in reps["before.away"]], np.bool_)
+    last = np.array(
+        [(_ordinal(str(cell)) or 0) if old else 0 for cell, old in zip(reps["before.day"], known, strict=True)]
+    )
+    was_away |= known & (last < last.max(initial=0) - 7)  # on no roster for over a week, while others were
     settled = present & known & ~was_away
     if not settled.any():
         settled = known & ~was_away
