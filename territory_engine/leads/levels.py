@@ -14,6 +14,7 @@ busy starts at the system's virtual time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from territory_engine.leads.batch import Roster
+
+LEFT_OUT_DAYS = 7
+"""Who was on no roster for longer, while others of this roster were, joins anew. Rosters of two plans over one ledger take turns
+within this time."""
 
 ABSENT_STEP = LEVEL_UNIT
 """The step of a rep without weight, who takes no leads."""
@@ -71,8 +76,8 @@ def opening_levels(roster: Roster, counters: pd.DataFrame) -> Levels:
     ----------
     roster : Roster
     counters : DataFrame, index ``rep_id``
-        What the ledger knows, columns ``level`` and ``worth_level`` among others; reps who were never present at a batch
-        are not in it.
+        What the ledger knows, columns ``level``, ``worth_level`` and ``day`` (of the last batch that the rep was on the
+        roster of) among others; reps who were never present at a batch are not in it.
 
     Returns
     -------
@@ -86,11 +91,16 @@ def opening_levels(roster: Roster, counters: pd.DataFrame) -> Levels:
     level, worth_level = np.zeros(n, np.int64), np.zeros(n, np.int64)
     level[known] = counters["level"].to_numpy(np.int64)[at[known]]
     worth_level[known] = counters["worth_level"].to_numpy(np.int64)[at[known]]
-    # Where all who are present are new, those who are away are all there is to go by.
-    settled = present & known if (present & known).any() else known
+    left_out = np.zeros(n, bool)
+    left_out[known] = _left_out(counters["day"].to_numpy(object)[at[known]])
+    settled = present & known & ~left_out
+    if not settled.any():
+        # Where all who are present are new, those who are away are all there is to go by.
+        settled = known & ~left_out
     fair_level, fair_worth = _mean(level, step, settled), _mean(worth_level, step, settled)
-    joined = present & ~known
-    level[joined], worth_level[joined] = fair_level, fair_worth
+    joined = present & (~known | left_out)
+    level[joined] = np.maximum(level[joined], fair_level)
+    worth_level[joined] = np.maximum(worth_level[joined], fair_worth)
     change = np.where(joined, "joined", "").astype(object)
     return Levels(level, worth_level, step, present, change, fair_level, fair_worth)
 
@@ -113,6 +123,12 @@ def credit_while_away(levels: Levels, amount: int, catch_up: float) -> int:
     """
     weight = sum((Fraction(1, int(s)) for s in levels.step[levels.present]), Fraction(0))
     return int((1 - Fraction(catch_up).limit_denominator(10**6)) * amount / weight) if weight else 0
+
+
+def _left_out(days: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Whether reps, by the day of their last batch, were on no roster for over a week while others were."""
+    known = np.array([date.fromisoformat(str(day)).toordinal() if day else 0 for day in days], np.int64)
+    return np.asarray(known < known.max(initial=0) - LEFT_OUT_DAYS)
 
 
 def _mean(level: NDArray[np.int64], step: NDArray[np.int64], chosen: NDArray[np.bool_]) -> int:

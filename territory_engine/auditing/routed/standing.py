@@ -188,8 +188,15 @@ def _check_levels(batch: StoredBatch) -> Check:
     step = batch.whole("step")
     present = reps["present"].to_numpy(np.bool_)
     known = reps["before.level"].notna().to_numpy(np.bool_)
-    settled = present & known if (present & known).any() else known
-    change = np.array(["joined" if here and not old else "" for here, old in zip(present, known, strict=True)], object)
+    last = np.array(
+        [(_ordinal(str(cell)) or 0) if old else 0 for cell, old in zip(reps["before.day"], known, strict=True)]
+    )
+    left_out = known & (last < last.max(initial=0) - 7)  # on no roster for over a week, while others were
+    settled = present & known & ~left_out
+    if not settled.any():
+        settled = known & ~left_out
+    joined = present & (~known | left_out)
+    change = np.where(joined, "joined", "").astype(object)
     bad = change != reps["change"].to_numpy(object)
     told = [f"change: expected {c!r}, found {f!r}" for c, f in zip(change, reps["change"], strict=True)]
     fair_told = []
@@ -200,7 +207,7 @@ def _check_levels(batch: StoredBatch) -> Check:
         fair = int(total / weight) if weight else 0
         found = batch.whole(column)
         for row in range(batch.n_reps):
-            level = fair if change[row] == "joined" else had[row]
+            level = max(fair, had[row]) if joined[row] else had[row]
             if level != found[row]:
                 bad[row], told[row] = True, f"{column}: expected {level}, found {found[row]}"
         if batch.proof.get(key) != fair:

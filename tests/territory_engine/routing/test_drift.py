@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+import territory_engine as te
+from territory_engine.auditing.routed.batch_audit import audit_ledger
+from territory_engine.config import parse_config
 from territory_engine.errors import InputError
-from tests.territory_engine.routing.conftest import MONDAY, nowhere, only
+from territory_engine.leads.policy import Policy
+from territory_engine.ledger import Ledger
+from territory_engine.reading.loading import load_frames
+from territory_engine.routing import Router
+from tests.territory_engine.routing.conftest import ACCOUNTS, MONDAY, REPS, nowhere, only
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.territory_engine.routing.conftest import MakeRouter
 
 
@@ -47,3 +56,19 @@ def test_worth_of_many_zeros_never_turns_into_debt(make_router: MakeRouter) -> N
     evenly = make_router({"fair_share": {"weight": "share", "then": "even_value"}}, reps)
     with pytest.raises(InputError, match="give values in thousands"):
         evenly.route([{"lead_id": "last", "value": 9e8}], "b3", at=MONDAY)
+
+
+def test_a_rep_left_out_of_a_plan_for_weeks_comes_back_to_no_flood(make_router: MakeRouter, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger'}.db"
+    router = make_router()
+    router.route(nowhere(*"abcde"), "before", at=MONDAY)
+    config = parse_config({"data": {"accounts": "a.csv", "reps": "r.csv"}, "balance": [{"measure": "count", "max": 3}]})
+    problem = load_frames(ACCOUNTS, REPS[REPS["rep_id"] != "R1"], config)
+    with Router(problem, te.solve(problem), Policy(), Ledger.open(url)) as without:
+        for week in range(4):
+            leads = nowhere(*(f"{week} {k}" for k in range(8)))
+            without.route(leads, f"without {week}", at=MONDAY + timedelta(weeks=week))
+    back = router.route(nowhere(*"fghijklmno"), "back", at=MONDAY + timedelta(days=22))
+    # R1 missed eight leads that each of the others got, and makes none of them up.
+    assert back.decisions["rep_id"].value_counts().to_dict() == dict.fromkeys(REPS["rep_id"], 2)
+    assert [check.message for report in audit_ledger(url).reports for check in report.checks if not check.ok] == []
