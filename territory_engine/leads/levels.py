@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from territory_engine.leads.batch import Roster
 
+LARGEST_WORTH_LEVEL = 2**59
+"""Where shares of value end, above and below: sums of two, and of a batch, stay within 64 bits."""
+
 ABSENT_STEP = LEVEL_UNIT
 """The step of a rep without weight, who takes no leads."""
 
@@ -86,7 +89,8 @@ def opening_levels(roster: Roster, counters: pd.DataFrame, catch_up: float) -> L
     n = len(step)
     level, worth_level, was_away = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool)
     level[known] = counters["level"].to_numpy(np.int64)[at[known]]
-    worth_level[known] = counters["worth_level"].to_numpy(np.int64)[at[known]]
+    worth = np.clip(counters["worth_level"].to_numpy(np.int64), -LARGEST_WORTH_LEVEL, LARGEST_WORTH_LEVEL)
+    worth_level[known] = worth[at[known]]
     was_away[known] = counters["away"].to_numpy(bool)[at[known]]
     joined, returned = present & ~known, present & known & was_away
     settled = present & known & ~was_away
