@@ -32,6 +32,9 @@ LEFT_OUT_DAYS = 7
 """Who was on no roster for longer, while others of this roster were, joins anew. Rosters of two plans over one ledger take turns
 within this time."""
 
+LARGEST_WORTH_LEVEL = 2**59
+"""Where shares of value end, above and below: sums of two, and of a batch, stay within 64 bits."""
+
 ABSENT_STEP = LEVEL_UNIT
 """The step of a rep without weight, who takes no leads."""
 
@@ -90,7 +93,8 @@ def opening_levels(roster: Roster, counters: pd.DataFrame) -> Levels:
     n = len(step)
     level, worth_level = np.zeros(n, np.int64), np.zeros(n, np.int64)
     level[known] = counters["level"].to_numpy(np.int64)[at[known]]
-    worth_level[known] = counters["worth_level"].to_numpy(np.int64)[at[known]]
+    worth = np.clip(counters["worth_level"].to_numpy(np.int64), -LARGEST_WORTH_LEVEL, LARGEST_WORTH_LEVEL)
+    worth_level[known] = worth[at[known]]
     left_out = np.zeros(n, bool)
     left_out[known] = _left_out(counters["day"].to_numpy(object)[at[known]])
     settled = present & known & ~left_out

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from solvers.fair_split.problem import LEVEL_UNIT, FairSplitProblem
+from solvers.fair_split.problem import FairSplitProblem
 from territory_engine.errors import Finding, InputError
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ LARGEST_VALUE = 10**9
 """Values become whole numbers of a hundredth, or of a coarser power of ten where that would be more than this."""
 
 LARGEST_WORTH = 10**9
+"""A lead counts as this much at most in even shares of value, and as less where a whole batch would be beyond 64 bits."""
+
+LARGEST_BATCH_WORTH = 2**59
+"""By how much a batch may raise shares of value, if one rep got all of it: the solver allows 2⁶⁰, half of it for the past."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +124,7 @@ def split_batch(
     BatchSplit
     """
     whole, unit = whole_values(choices.value)
-    rounded = np.rint(np.clip(worth, 0, LARGEST_WORTH)).astype(np.int64)
-    if policy.fair_share.then == "even_value":
-        _check_reach(rounded, levels)
+    rounded = whole_worth(np.where(np.diff(choices.lead_start) > 0, worth, 0.0), levels.step)
     n_leads = len(choices.lead_start) - 1
     problem = FairSplitProblem(
         lead_start=choices.lead_start, pair_rep=choices.rep, pair_rank=choices.rank, pair_value=whole,
@@ -154,23 +156,6 @@ def split_batch(
     return BatchSplit(pair, rep, counted & (rep >= 0), count, tuple(parts), unit, rounded)
 
 
-def _check_reach(worth: NDArray[np.int64], levels: Levels) -> None:
-    """Refuse worth that even shares of value cannot be reckoned with exactly."""
-    from solvers.fair_split.stages import LARGEST_SHARE
-
-    reach = sum(worth.tolist()) * int(levels.step.max(initial=0)) + int(np.abs(levels.worth_level).max(initial=0))
-    if reach > LARGEST_SHARE:
-        raise InputError(
-            Finding(
-                "score × value has added up to more than even shares of value can be reckoned with",
-                column="value",
-                value=f"{reach / LEVEL_UNIT:,.0f} per unit of weight",
-                allowed=f"up to {LARGEST_SHARE / LEVEL_UNIT:,.0f}",
-                remedy='give values in thousands or millions, with a ledger begun anew, or set fair_share.then = "value"',
-            )
-        )
-
-
 def whole_values(value: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
     """Return values as whole numbers of a unit, and the unit: a hundredth, or the least power of ten that fits."""
     unit = 0.01
@@ -178,6 +163,22 @@ def whole_values(value: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
     while largest / unit > LARGEST_VALUE:
         unit *= 10
     return np.rint(value / unit).astype(np.int64), unit
+
+
+def whole_worth(worth: NDArray[np.float64], step: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return worth as whole numbers of which a batch, all to one rep, raises no share beyond what the solver can add.
+
+    Parameters
+    ----------
+    worth : ndarray of float64, shape (n_leads,)
+        0 for leads that nobody can take.
+    step : ndarray of int64, shape (n_reps,)
+    """
+    whole, most = np.rint(np.clip(worth, 0, LARGEST_WORTH)).astype(np.int64), LARGEST_WORTH
+    largest_step = int(step.max(initial=0))
+    while int(np.minimum(whole, most).sum()) * largest_step > LARGEST_BATCH_WORTH:
+        most //= 10
+    return np.minimum(whole, most)
 
 
 def tie_order(last_turn: NDArray[np.int64], rep_ids: list[str], seed: int) -> NDArray[np.int64]:
@@ -190,8 +191,15 @@ def tie_order(last_turn: NDArray[np.int64], rep_ids: list[str], seed: int) -> ND
 
 
 def _solved(problem: FairSplitProblem) -> FairSplit:
+    from solvers.fair_split.costs import LeadCosts
     from solvers.fair_split.split import fair_split
 
+    try:
+        LeadCosts.of(problem)
+    except ValueError as error:
+        what = "weights are so small, or levels so high, that the split cannot be computed exactly"
+        remedy = "multiply all weights by the same factor, so that the least is 0.001 or more; shares stay the same"
+        raise InputError(Finding(what, column="weight", value=str(error), remedy=remedy)) from error
     return fair_split(problem)
 
 

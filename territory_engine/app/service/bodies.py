@@ -28,7 +28,7 @@ async def read_body(request: Request, settings: ServiceSettings) -> bytes:
     _check_type(request)
     packed = _is_packed(request)
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > settings.max_body_bytes:
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > settings.max_body_bytes:
         raise _too_long(settings)
     inflater = _Inflater(settings) if packed else None
     received = bytearray()

@@ -11,6 +11,8 @@ from territory_engine.auditing.numbers import agree
 from territory_engine.auditing.routed.stored_batch import LEVEL_UNIT
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from territory_engine.auditing.routed.stored_batch import StoredBatch
 
 
@@ -66,6 +68,15 @@ def check_assignments(batch: StoredBatch) -> Check:
     )
 
 
+def _limited(worth: NDArray[np.float64], units: NDArray[np.int64], batch: StoredBatch) -> NDArray[np.float64]:
+    """Return worth up to the power of ten with which the batch, all to one rep, raises its share by 2⁵⁹ at most."""
+    known = np.where(batch.erased & (batch.rep >= 0), units, np.rint(worth))[batch.choices > 0]
+    step, most = int(batch.whole("step").max(initial=0)), 10**9
+    while most and sum(min(int(w), most) for w in known) * step > 2**59:
+        most //= 10
+    return np.minimum(worth, most)
+
+
 def check_shares(batch: StoredBatch) -> list[Check]:
     """Check what every lead was charged, and its rep's share before and after it."""
     n, there = len(batch), np.flatnonzero(batch.rep >= 0)
@@ -78,7 +89,7 @@ def check_shares(batch: StoredBatch) -> list[Check]:
     unit = np.ones(n, np.int64)
     unit[there] = step[rep]
     units, rest = np.divmod(worth_charged, unit)
-    clipped = np.clip(worth, 0, 1e9)
+    clipped = _limited(np.clip(worth, 0, 1e9), units, batch)
     off = np.abs(units - clipped) > 0.5 + 1e-9 * np.maximum(1.0, clipped)
     off = np.where((batch.rep >= 0) & ~batch.kept, (off & ~batch.erased) | (rest != 0), worth_charged != 0)
     bad = (charged != expected) | off

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,9 +90,15 @@ class LedgerReader:
         columns = list(zip(*found.all(), strict=True)) or [()] * len(names)
         data = {}
         for name, cells in zip(names, columns, strict=True):
-            read = [_moment(cell) for cell in cells] if name in _MOMENTS else list(cells)
+            read = self._moments(name, cells) if name in _MOMENTS else list(cells)
             data[name] = pd.Series(read, dtype=object)
         return pd.DataFrame(data)
+
+    def _moments(self, name: str, cells: Sequence[Any]) -> list[datetime | None]:
+        try:
+            return [_moment(cell) for cell in cells]
+        except (ValueError, OverflowError) as error:
+            raise LedgerError(f"the ledger {self.shown} cannot be read: {name} is no moment ({error})") from error
 
     def batches(self) -> pd.DataFrame:
         """Return one row per batch in their order, without what is large."""
@@ -101,11 +107,11 @@ class LedgerReader:
             " forgotten_at, policy FROM ledger_batches ORDER BY batch_no"
         )
 
-    def assignments(self) -> pd.DataFrame:
-        """Return every decision that assigned a lead, in the order in which they were made."""
+    def decisions(self) -> pd.DataFrame:
+        """Return every decision, in the order in which they were made, without what is large."""
         return self.rows(
-            "SELECT batch_no, position, lead_id, rep_id, charged, worth_charged, stands FROM ledger_decisions"
-            " WHERE status = 'assigned' ORDER BY batch_no, position"
+            "SELECT batch_no, position, lead_id, status, rep_id, charged, worth_charged, stands FROM ledger_decisions"
+            " ORDER BY batch_no, position"
         )
 
     def outcomes(self) -> pd.DataFrame:
@@ -123,9 +129,10 @@ class LedgerReader:
         """Return every rep's counters, index ``rep_id``."""
         return self.rows("SELECT * FROM ledger_reps").set_index("rep_id")
 
-    def next_turn(self) -> int:
-        """Return the number of the next assignment."""
-        return int(self.rows("SELECT next_turn FROM ledger_head")["next_turn"].iloc[0])
+    def head(self) -> tuple[int, int]:
+        """Return the numbers of the next assignment and of the next batch."""
+        row = self.rows("SELECT next_turn, next_batch_no FROM ledger_head").iloc[0]
+        return int(row["next_turn"]), int(row["next_batch_no"])
 
     def roster(self, number: int) -> pd.DataFrame:
         """Return the roster of a batch."""

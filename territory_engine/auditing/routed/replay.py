@@ -14,6 +14,7 @@ import pandas as pd
 
 from territory_engine.auditing.checks import SHOWN, Check
 from territory_engine.auditing.routed.cells import blank
+from territory_engine.auditing.routed.lead_states import CLOSING, wrong_states
 from territory_engine.auditing.routed.ledger_reading import listed_rows
 from territory_engine.auditing.routed.standing import counters_after
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _COUNTERS = (
     "level", "worth_level", "open_leads", "day", "day_leads", "week", "week_leads", "away", "last_turn",
 )  # fmt: skip
-_CLOSING = ("won", "lost", "returned")
 
 
 @dataclass
@@ -39,9 +39,9 @@ class _Replayed:
 
 def check_ledger(reader: LedgerReader) -> list[Check]:
     """Check that no lead stands assigned twice, and that every counter is what batches and outcomes make it."""
-    batches, assignments, outcomes = reader.batches(), reader.assignments(), reader.outcomes()
-    leads = reader.leads()
-    checks = [_check_once(batches, assignments, outcomes, leads)]
+    batches, decisions, outcomes = reader.batches(), reader.decisions(), reader.outcomes()
+    leads, assignments = reader.leads(), decisions[decisions["status"] == "assigned"]
+    checks = [_check_once(batches, assignments, outcomes, leads, wrong_states(batches, decisions, outcomes, leads))]
     replayed = _Replayed()
     charged = _charged(assignments, leads)
     rows, told = listed_rows(assignments), listed_rows(outcomes)
@@ -61,7 +61,10 @@ def check_ledger(reader: LedgerReader) -> list[Check]:
         _follow(replayed, batch, reader.roster(int(batch.batch_no)), rows[first:at])
     for outcome in told[next_outcome:]:
         _take_in(replayed, outcome, charged)
-    _compare_now(replayed, reader.counters(), reader.next_turn())
+    next_turn, next_batch_no = reader.head()
+    _compare_now(replayed, reader.counters(), next_turn)
+    if next_batch_no <= max(batches["batch_no"], default=0):
+        replayed.totals.append(f"next_batch_no: {next_batch_no} is the number of a batch that is there")
     message = _first(replayed.chain) or f"counters before each of {len(batches):,} batches follow from those before it"
     checks.append(Check("chain", not replayed.chain, message))
     message = _first(replayed.totals) or f"counters of {len(replayed.counters):,} reps are exactly what was recorded"
@@ -85,7 +88,7 @@ def _charged(assignments: pd.DataFrame, leads: pd.DataFrame) -> dict[tuple[str, 
 
 def _take_in(replayed: _Replayed, outcome: Any, charged: dict[tuple[str, int], tuple[int, int]]) -> None:
     counters = replayed.counters.get(outcome.rep_id)
-    if outcome.kind not in _CLOSING or counters is None:
+    if outcome.kind not in CLOSING or counters is None:
         return
     counters["open_leads"] -= 1
     if outcome.kind == "returned":
@@ -148,7 +151,9 @@ def _compare_now(replayed: _Replayed, counters: pd.DataFrame, next_turn: int) ->
         replayed.totals.append(f"next_turn: expected {replayed.next_turn}, found {next_turn}")
 
 
-def _check_once(batches: pd.DataFrame, assignments: pd.DataFrame, outcomes: pd.DataFrame, leads: pd.DataFrame) -> Check:
+def _check_once(
+    batches: pd.DataFrame, assignments: pd.DataFrame, outcomes: pd.DataFrame, leads: pd.DataFrame, states: list[str]
+) -> Check:
     """Check that each lead has one rep at most at any time, and stands where its last decision or outcome put it."""
     wrong: list[str] = []
     told = dict(zip(batches["batch_no"], batches["assigned"], strict=True))
@@ -160,7 +165,7 @@ def _check_once(batches: pd.DataFrame, assignments: pd.DataFrame, outcomes: pd.D
     ]  # fmt: skip
     closed: dict[tuple[str, int], str] = {}
     for row in listed_rows(outcomes):
-        if row.kind in _CLOSING:
+        if row.kind in CLOSING:
             if (str(row.lead_id), int(row.batch_no)) in closed:
                 wrong.append(f"{row.lead_id}: closed twice (outcome {row.outcome_id})")
             closed[str(row.lead_id), int(row.batch_no)] = row.kind
@@ -174,16 +179,6 @@ def _check_once(batches: pd.DataFrame, assignments: pd.DataFrame, outcomes: pd.D
         stands = closed.get((lead, int(row.batch_no))) != "returned"
         if bool(row.stands) != stands:
             wrong.append(f"{lead} with {row.rep_id}: stands is {bool(row.stands)}, expected {stands}")
-    for state in listed_rows(leads):
-        lead = str(state.lead_id)
-        row = last.pop(lead, None)
-        if row is None or int(state.batch_no) > int(row.batch_no):
-            continue  # queued or rejected since, or the batch's decisions were deleted
-        expected = closed.get((lead, int(row.batch_no)), "assigned")
-        found = (state.state, state.rep_id, int(state.charged), int(state.worth_charged))
-        wanted = (expected, row.rep_id, int(row.charged), int(row.worth_charged))
-        if found != wanted:
-            wrong.append(f"{lead}: expected {wanted}, the ledger has it as {found}")
-    wrong += [f"{lead}: assigned to {row.rep_id}, and the ledger has no such lead" for lead, row in last.items()]
+    wrong += states
     message = _first(wrong) or f"none of {len(leads):,} leads is with two reps; each stands where it was put last"
     return Check("once", not wrong, message, {"assignments": float(len(assignments))})

@@ -202,6 +202,8 @@ def _check_levels(batch: StoredBatch) -> Check:
     fair_told = []
     for column, key in (("level", "fair_level"), ("worth_level", "fair_worth_level")):
         had = [int(cell) if old else 0 for cell, old in zip(reps[f"before.{column}"], known, strict=True)]
+        if column == "worth_level":
+            had = [max(-(2**59), min(2**59, level)) for level in had]  # where shares of value end
         weight = sum((Fraction(1, int(s)) for s in step[settled]), Fraction(0))
         total = sum((Fraction(had[r], int(step[r])) for r in np.flatnonzero(settled)), Fraction(0))
         fair = int(total / weight) if weight else 0

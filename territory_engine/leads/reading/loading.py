@@ -141,8 +141,8 @@ def _batch_of(table: Table, columns: Mapping[str, str], now: dt.datetime | None)
 
 
 def _no_ids(sheet: Sheet, table: Table) -> Finding:
-    listed = [str(c) for c in table.frame.columns]
-    more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
+    listed = [shown_text(str(c), 40) for c in table.frame.columns[:41]]
+    more = f" and {len(table.frame.columns) - 40:,} more" if len(listed) > 40 else ""
     return Finding(
         "has no column of lead IDs",
         sheet.file,

@@ -292,3 +292,12 @@ def test_unknown_addresses_and_methods_have_the_envelope_too(caller: Any) -> Non
     answer = caller("DELETE", "/v1/reps")
     assert problems(answer, 405) == {}
     assert answer.headers["Allow"] == "GET"
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "9" * 5000])
+def test_a_length_that_is_no_number_is_no_fault(caller: Any, length: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": length.encode("latin-1")}
+    answer = caller(
+        "POST", "/v1/leads/route", content=b'{"batch_id": "B", "leads": [{"lead_id": "a"}]}', headers=headers
+    )
+    assert answer.status_code == (200 if length == "\u00b2" else 413)

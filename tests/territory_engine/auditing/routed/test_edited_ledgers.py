@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import territory_engine as te
+from territory_engine.errors import LedgerError
 from territory_engine.routing import Router
 from tests.territory_engine.auditing.routed.editing import Edit
 from tests.territory_engine.auditing.routed.ledgers import START, leads, policy, route, tell
@@ -252,6 +253,20 @@ EDITS: dict[str, tuple[str, Callable[[Edit], None], str]] = {
     "an assigned lead could go later": (
         "pool", lambda e: e.decision("status = 'assigned'", could_go_at="2026-12-29T08:00:00Z"), "moments",
     ),
+    "a waiting lead is lost": (
+        "matched", lambda e: e.sql("DELETE FROM ledger_leads WHERE lead_id = (SELECT min(lead_id) FROM ledger_leads WHERE state = 'queued')"),
+        "once",
+    ),
+    "a waiting lead is said to be with a rep": (
+        "matched", lambda e: e.sql("UPDATE ledger_leads SET state = 'assigned', rep_id = 'R0' WHERE state = 'queued'"), "once",
+    ),
+    "a lead stands by another batch": (
+        "matched", lambda e: e.sql("UPDATE ledger_leads SET batch_no = 9 WHERE state = 'assigned'"), "once",
+    ),
+    "a waiting lead is marked as standing": (
+        "matched", lambda e: e.sql("UPDATE ledger_decisions SET stands = 1 WHERE status = 'queued'"), "once",
+    ),
+    "the number of the next batch is taken": ("pool", lambda e: e.sql("UPDATE ledger_head SET next_batch_no = 2"), "totals"),
     "the roster is damaged": ("pool", lambda e: e.sql("UPDATE ledger_batches SET roster = 'x' WHERE batch_no = 1"), "batch"),
     "the proof is damaged": ("pool", lambda e: e.sql("UPDATE ledger_batches SET proof = '[' WHERE batch_no = 1"), "batch"),
     "a column of the roster is gone": ("pool", lambda e: e.roster(lambda t: t.drop(columns="step")), "standing"),
@@ -283,3 +298,16 @@ def test_the_ledgers_pass_before_they_are_edited(ledgers: dict[str, Path], plan:
     for path in ledgers.values():
         found = te.audit_ledger(f"sqlite:///{path}", plan=plan)
         assert found.passed, found.summary()
+
+
+@pytest.mark.parametrize("column", ["routed_at", "recorded_at", "forgotten_at"])
+def test_a_moment_that_is_none_is_said_to_be_the_ledgers_fault(
+    column: str, ledgers: dict[str, Path], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(ledgers["pool"], copy)
+    edit = Edit(f"sqlite:///{copy}")
+    edit.sql(f"UPDATE ledger_batches SET {column} = 'noon'")
+    edit.close()
+    with pytest.raises(LedgerError, match=f"cannot be read: {column} is no moment"):
+        te.audit_ledger(f"sqlite:///{copy}")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import territory_engine as te
-from territory_engine.errors import LedgerError, PlanDirectoryError
+from territory_engine.errors import InputError, LedgerError, PlanDirectoryError
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.ledger import Ledger
 from territory_engine.routing import Router
@@ -201,3 +201,43 @@ def test_a_ledger_in_postgresql_passes_and_fails_like_any_other(plan: Path, post
     edit.sql("UPDATE ledger_reps SET level = level + 1 WHERE rep_id = 'R0'")
     edit.close()
     assert [check.name for check in te.audit_ledger(url).ledger.failed] == ["totals"]
+
+
+@pytest.mark.parametrize("then", ["value", "even_value"])
+def test_tiny_weights_and_huge_values_stay_within_64_bits(then: str, plan: Path, tmp_path: Path) -> None:
+    (tmp_path / "reps.csv").write_text("rep_id,weight\nR0,0.000001\nR1,0.000001\nR2,1\n", encoding="utf-8")
+    rules = policy(matching=POOL, reps=str(tmp_path / "reps.csv"), fair_share={"then": then, "catch_up": 0.5})
+    rich = [
+        [{**lead, "score": 1, "value": value} for lead in leads(12, seed=6, first=100 * k)]
+        for k, value in enumerate([1e9, 1e300, 123.45, 1e8])
+    ]
+
+    def some_come_back(router: Router, batch: int) -> None:
+        if batch == 0:
+            tell(router, ["returned", "returned", "won"], seed=1)
+        assert all(0 <= rep["share"] < 1e9 for rep in router.reps(at=START))
+
+    batches = [(batch, START + timedelta(days=7 * k)) for k, batch in enumerate(rich)]
+    found = te.audit_ledger(route(plan, f"sqlite:///{tmp_path}/l.db", batches, rules, some_come_back), plan=plan)
+    assert found.passed, found.summary()
+
+
+def test_shares_of_value_end_before_they_leave_64_bits(plan: Path, tmp_path: Path) -> None:
+    def as_if_for_centuries(router: Router, batch: int) -> None:
+        edit = Edit(f"sqlite:///{tmp_path}/l.db")
+        edit.sql("UPDATE ledger_reps SET worth_level = :most WHERE rep_id <> 'R0'", most=2**62)
+        edit.close()
+
+    rules = policy(matching=POOL, fair_share={"then": "even_value"})
+    batches = [(leads(8, seed=1), START), (leads(8, 2, 50), START + timedelta(hours=1))]
+    found = te.audit_ledger(route(plan, f"sqlite:///{tmp_path}/l.db", batches, rules, as_if_for_centuries), plan=plan)
+    assert found.batches[1].passed, found.batches[1].summary()
+    assert {check.name for check in found.ledger.failed} == {"chain", "totals"}
+
+
+def test_levels_beyond_64_bits_are_refused_with_the_remedy(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("solvers.fair_split.costs.LARGEST", 10**6)
+    with pytest.raises(InputError, match=r"weights are so small.*multiply all weights by the same factor"):
+        route(plan, f"sqlite:///{tmp_path}/l.db", [(leads(3, seed=1), START)])

@@ -296,3 +296,10 @@ def test_no_leads_are_an_empty_batch():
     assert len(batch) == 0
     assert batch.frame["created_at"].dtype == "datetime64[us, UTC]"
     assert batch.frame["latitude"].dtype == np.float64
+
+
+def test_headings_of_a_damaged_file_are_shown_without_control_characters(tmp_path):
+    (tmp_path / "leads.csv").write_text("\x1b[31mname,\u202eother\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        read_leads(tmp_path / "leads.csv", now=NOW)
+    assert "there are \ufffd[31mname, \ufffdother" in str(error.value)
