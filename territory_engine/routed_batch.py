@@ -90,6 +90,7 @@ class RoutedBatch:
         lines = [f"{size}: {self.assigned:,} assigned, {self.queued:,} queued, {self.rejected:,} rejected."]
         if self.repeated:
             lines.insert(0, f"Routed before, at {self.at:%Y-%m-%d %H:%M} UTC; this is the answer given then.")
+        lines += self._not_applied()
         lines += [self.proof_sentence(), *self._rep_table()]
         for status in ("queued", "rejected"):
             chosen = self.decisions[self.decisions["status"] == status]
@@ -99,6 +100,15 @@ class RoutedBatch:
                 first = chosen.iloc[0]
                 lines += ["", f"{status.capitalize()}: {told}. The first, {first['lead_id']}: {first['reason']}"]
         return "\n".join(lines)
+
+    def _not_applied(self) -> list[str]:
+        """Say which rules asked for nothing, since no lead has their column."""
+        none = f"none of the {len(self):,} leads has it" if len(self) != 1 else "the lead does not have it"
+        return [
+            f"Rule {column} → {reps_column} was not applied: {none}."
+            for column, reps_column in self.proof.get("not_applied") or ()
+            if len(self)
+        ]
 
     def proof_sentence(self) -> str:
         """Return what is proved of the split, in a sentence or two."""

@@ -34,6 +34,7 @@ from territory_engine.leads.splitting import split_batch, tie_order
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
+from territory_engine.leads.suitability.rule_columns import leads_for_rules
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import BatchRecord, Outcome
@@ -322,14 +323,14 @@ class Router:
 
     def suitability(self, batch: LeadBatch, at: datetime) -> Suitability:
         """Match a batch and put it beside the reps at a moment, without asking for every pair."""
-        return Suitability.of(
-            batch, match(batch, self._index, self.policy.matching), self.roster(at), self.policy, self._config, at
-        )
+        matches = match(batch, self._index, self.policy.matching)
+        named = leads_for_rules(batch, self.policy, self._config, self._source.frame)
+        return Suitability.of(named, matches, self.roster(at), self.policy, self._config, at)
 
     def assemble(self, batch: LeadBatch, at: datetime) -> Assembly:
         """Match a batch and find who may take each lead, at a moment; the ledger is not asked."""
         suitability = self.suitability(batch, at)
-        return Assembly(batch, suitability.roster, suitability, suitability.choices(), at)
+        return Assembly(suitability.batch, suitability.roster, suitability, suitability.choices(), at)
 
     def _decide(self, work: BatchWork, assembly: Assembly, batch_id: str) -> RoutedBatch:
         if work.stored is not None:

@@ -42,6 +42,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
+        "not_applied": routing.suitability.rules_without_column(),
         "truncated": routing.choices.truncated,
         "notices": list(notices),
     }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LEAD_ALIASES: dict[str, tuple[str, ...]] = {
     "lead_id": ("id", "lead id", "leadid", "record id", "hs_object_id", "case safe id"),
@@ -56,6 +61,9 @@ _ABOUT_PEOPLE = (
 """Columns that begin or end so are about people as well: ``contact_email``, ``cell phone``, ``Phone 2``."""
 
 _SEPARATORS = re.compile(r"[\s_\-.]+")
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NEAR = 0.8
 
 
 def column_key(name: str) -> str:
@@ -70,3 +78,48 @@ def is_personal(name: str) -> bool:
         return True
     key = key.rstrip("0123456789")
     return key.startswith(_ABOUT_PEOPLE) or key.endswith(_ABOUT_PEOPLE)
+
+
+def canonical_of(name: str) -> str | None:
+    """Return the canonical column that a name is known for, or None."""
+    return _known().get(column_key(name))
+
+
+def near_column(name: str, columns: Iterable[str]) -> str | None:
+    """Return the column that somebody who wrote ``name`` may have meant, or None.
+
+    Those that have all its words come first (``Segment__c`` and ``Preferred Segment`` for ``segment``), then those whose
+    words it has, then those that are spelled almost like it. Canonical columns are none of them.
+    """
+    own = [column for column in columns if column not in LEAD_ALIASES and column != "location_source"]
+    words = _words(name)
+    for column in own:
+        if words and words <= _words(column):
+            return column
+    for column in own:
+        others = _words(column)
+        if others and others <= words:
+            return column
+    spelled = {"".join(_words_in_order(column)): column for column in reversed(own)}
+    near = difflib.get_close_matches("".join(_words_in_order(name)), spelled, n=1, cutoff=_NEAR)
+    return spelled[near[0]] if near else None
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_words_in_order(name))
+
+
+def _words_in_order(name: str) -> list[str]:
+    """Return a name's words in lower case and in the singular, without the suffix that Salesforce gives custom fields."""
+    plain = _HUMP.sub(" ", name.removesuffix("__c").removesuffix("__C"))
+    return [_singular(word) for word in _WORDS.findall(plain.casefold())]
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _known() -> dict[str, str]:
+    return {column_key(name): column for column, names in LEAD_ALIASES.items() for name in (column, *names)}

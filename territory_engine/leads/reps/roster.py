@@ -29,6 +29,7 @@ from territory_engine.leads.reps.working_hours import (
     zone_of,
 )
 from territory_engine.leads.suitability.eligibility import check_rules
+from territory_engine.leads.suitability.rule_columns import reps_for_rules
 from territory_engine.reading.columns import missing_column
 from territory_engine.reading.validation import error_of
 
@@ -138,7 +139,7 @@ class RosterSource:
         zones, calendars, started = _calendars(sheets, policy, notices)
         if sheets.own is not None:
             notices += [*sheets.own.notices, *_who_is_new(sheets)]
-        frame = sheets.frame()
+        frame = reps_for_rules(sheets.frame(), policy, problem.config)
         findings += sheets.findings()
         findings += check_rules(policy, frame)
         if findings:

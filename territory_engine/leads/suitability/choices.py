@@ -14,6 +14,7 @@ import numpy as np
 from solvers.problem import LIMIT_SLACK
 from territory_engine.geography.sphere import EARTH_RADIUS_KM, unit_vectors
 from territory_engine.leads.batch import Choices
+from territory_engine.leads.reading.columns import near_column
 from territory_engine.leads.reps.availability import FOREVER
 from territory_engine.leads.suitability.chance import at_random
 from territory_engine.leads.suitability.eligibility import Demand, demand_of, notices_of, rules_of
@@ -119,6 +120,16 @@ class Suitability:
     def now(self) -> np.datetime64:
         """The moment of the batch, in UTC."""
         return np.datetime64(int(self.at.timestamp() // 1), "s")
+
+    def rules_without_column(self) -> list[list[str]]:
+        """Return rules that no lead has the column of, as pairs of a leads column and a reps column.
+
+        Those that the policy states; of the others, those whose column may be there under another name.
+        """
+        frame = self.batch.frame
+        told = [*(self.demands if self.stated else ()), *self.fits]
+        told += [d for d in (() if self.stated else self.demands) if near_column(d.column, map(str, frame.columns))]
+        return [[demand.column, demand.reps_column] for demand in told if demand.column not in frame.columns]
 
     @cached_property
     def first_in_line(self) -> NDArray[np.int64]:

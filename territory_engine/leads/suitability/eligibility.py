@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine.grammar import counted
+from territory_engine.leads.reading.columns import near_column
 from territory_engine.reading.columns import ConfigFinding, is_blank, missing_column, number_text
 
 if TYPE_CHECKING:
@@ -125,9 +126,15 @@ def notices_of(demands: tuple[Demand, ...], leads: pd.DataFrame, *, stated: bool
     told = []
     for demand in demands:
         if demand.column not in leads.columns:
+            near = near_column(demand.column, map(str, leads.columns))
             if stated:
                 told.append(
                     f"leads have no column {demand.column!r}: no lead asks for anything of reps' {demand.reps_column!r}."
+                )
+            elif near is not None:
+                told.append(
+                    f"leads have no column {demand.column!r} to compare with reps' {demand.reps_column!r}, and have {near!r}: if"
+                    f' that is meant, write columns.{demand.column} = "{near}" in the policy.'
                 )
             continue
         known = {value for values in demand.listed for value in values}
@@ -138,8 +145,8 @@ def notices_of(demands: tuple[Demand, ...], leads: pd.DataFrame, *, stated: bool
                 if part not in known:
                     missing[part] = missing.get(part, 0) + int(amount)
         for part, amount in list(missing.items())[:_SHOWN]:
-            near = difflib.get_close_matches(part.lower(), {k.lower(): k for k in sorted(known)}, n=1, cutoff=0.8)
-            meant = {k.lower(): k for k in sorted(known)}[near[0]] if near else None
+            close = difflib.get_close_matches(part.lower(), {k.lower(): k for k in sorted(known)}, n=1, cutoff=0.8)
+            meant = {k.lower(): k for k in sorted(known)}[close[0]] if close else None
             hint = f" (reps list {meant!r})" if meant else ""
             told.append(
                 f"{counted(amount, 'lead asks', 'leads ask')} for {demand.column} {part!r}, which no rep lists{hint}."
