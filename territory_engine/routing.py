@@ -35,9 +35,10 @@ from territory_engine.leads.stored_tables import choices_table, roster_table, to
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
 from territory_engine.leads.suitability.rule_columns import leads_for_rules
+from territory_engine.leads.told_outcomes import outcomes_of_records
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
-from territory_engine.ledger.records import BatchRecord, Outcome
+from territory_engine.ledger.records import BatchRecord
 from territory_engine.plan_directory import read_plan
 from territory_engine.routed_batch import RoutedBatch
 
@@ -280,7 +281,8 @@ class Router:
         Parameters
         ----------
         outcomes : sequence of mappings
-            ``outcome_id``, ``lead_id``, ``kind``, ``at`` (datetime), and perhaps ``value`` and ``note`` (dict).
+            ``outcome_id``, ``lead_id``, ``kind``, ``at`` (a datetime with a zone, or ISO 8601 text with an offset), and
+            perhaps ``value`` and ``note`` (dict).
 
         Returns
         -------
@@ -290,13 +292,13 @@ class Router:
         Raises
         ------
         InputError
-            With every finding.
+            With every finding, each with ``file`` (``"outcomes[3]"``) and ``column`` (``"at"``).
         """
-        told = [Outcome(**outcome) for outcome in outcomes]
-        results = self.ledger.record_outcomes(told)
+        told = outcomes_of_records(outcomes)
+        results = told.record(self.ledger)
         return [
             {"outcome_id": one.outcome_id, "lead_id": one.lead_id, "result": result}
-            for one, result in zip(told, results, strict=True)
+            for one, result in zip(told.outcomes, results, strict=True)
         ]
 
     def health(self) -> dict[str, Any]:

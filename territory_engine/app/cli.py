@@ -17,6 +17,7 @@ from territory_engine.app.diff_command import diff
 from territory_engine.app.exit_codes import DONE, INFEASIBLE, INTERRUPTED, answering, tell
 from territory_engine.app.explain_command import explain
 from territory_engine.app.log_command import log
+from territory_engine.app.outcomes_command import outcomes
 from territory_engine.app.rebalance_command import rebalance
 from territory_engine.app.replay_command import replay
 from territory_engine.app.route_command import route
@@ -194,6 +195,7 @@ app.command()(rebalance)
 app.command()(replay)
 app.command()(route)
 app.command()(explain)
+app.command()(outcomes)
 app.command()(serve)
 app.command("serve-key")(serve_key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,7 @@ def _already(state: LeadState) -> str:
         return f"It was {state.state} by {state.rep_id}, who has had it since {day} (batch {state.batch_id}); it is not routed again."
     return (
         f"{state.rep_id} has had it since {day} (batch {state.batch_id}). To route it again, record the outcome"
-        " 'returned' first."
+        f" 'returned' first (territory-engine outcomes --lead {shlex.quote(state.lead_id)} --kind returned)."
     )
 
 

@@ -221,6 +221,21 @@ class Ledger:
 
         return _persistently(attempt)
 
+    def check_outcomes(self, told: Sequence[Outcome]) -> tuple[Finding, ...]:
+        """Return what :meth:`record_outcomes` would find wrong with outcomes, and record nothing."""
+
+        def attempt() -> tuple[Finding, ...]:
+            with self._writing() as (connection, _, _):
+                try:
+                    outcomes.record(connection, told)
+                except InputError as error:
+                    return error.findings
+                finally:
+                    connection.rollback()
+            return ()
+
+        return _persistently(attempt) if told else ()
+
     def forget(self, before: datetime) -> int:
         """Delete what old batches hold of leads and reps, and keep that they took place.
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from territory_engine.errors import InputError
 from tests.territory_engine.routing.conftest import MONDAY, MakeRouter, counts, nowhere
 
 
@@ -239,3 +240,20 @@ def test_who_waits_goes_when_there_is_room_again_without_being_sent_again(make_r
     again = router.route_queue("morning", at=MONDAY + timedelta(days=2))
     assert again.repeated
     pd.testing.assert_frame_equal(again.answers, routed.answers)
+
+
+def test_all_outcomes_are_recorded_or_none_and_every_finding_is_told(make_router: MakeRouter) -> None:
+    router = make_router()
+    router.route(nowhere("L1", "L2"), "b", at=MONDAY)
+    won = {"outcome_id": "o1", "lead_id": "L1", "kind": "won", "at": "2026-12-04T10:00:00Z"}
+    nobodys = {**won, "outcome_id": "o2", "lead_id": "nobody"}
+    with pytest.raises(InputError) as caught:
+        router.outcomes([won, {"lead_id": "L2", "kind": "lost"}, nobodys])
+    assert [(f.file, f.column) for f in caught.value.findings] == [
+        ("outcomes[1]", "outcome_id"),
+        ("outcomes[1]", "at"),
+        ("outcomes[2]", "lead_id"),
+    ]
+    assert not len(router.ledger.outcomes())
+    assert router.outcomes([won]) == [{"outcome_id": "o1", "lead_id": "L1", "result": "recorded"}]
+    assert router.outcomes([won])[0]["result"] == "known already"
