@@ -19,6 +19,9 @@ from territory_engine.plan_directory import guarded
 if TYPE_CHECKING:
     import pandas as pd
 
+_LONGEST_NAME = 240
+"""File systems allow 255 bytes, and a file is written under a longer name first."""
+
 KINDS = (".csv", ".xlsx", ".parquet", ".json")
 
 
@@ -33,6 +36,9 @@ def check_out(out: Path, leads: Path | None) -> None:
     if out.suffix.lower() not in KINDS:
         what = "is no kind of file that answers are written to"
         raise InputError(Finding(what, str(out), allowed=", ".join(KINDS), remedy="end its name in .csv"))
+    if len(os.fsencode(out.name)) > _LONGEST_NAME:
+        what = f"has a name of more than {_LONGEST_NAME} bytes"
+        raise InputError(Finding(what, str(out), remedy="give it a shorter one"))
     if out.is_dir():
         raise InputError(Finding("is a folder, not a file", str(out)))
     if not out.parent.is_dir():

@@ -198,7 +198,7 @@ def _solved(problem: FairSplitProblem) -> FairSplit:
         LeadCosts.of(problem)
     except ValueError as error:
         what = "weights are so small, or levels so high, that the split cannot be computed exactly"
-        remedy = "multiply all weights by the same factor, so that the least is 0.001 or more; shares stay the same"
+        remedy = "give the lightest reps more weight, or 0, which takes no leads"
         raise InputError(Finding(what, column="weight", value=str(error), remedy=remedy)) from error
     return fair_split(problem)
 

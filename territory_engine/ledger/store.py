@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -296,6 +297,8 @@ def _persistently(attempt: Callable[[], Answer]) -> Answer:
 
 def _check_batch_id(batch_id: str) -> None:
     problem = ("is blank", "text") if not batch_id else text_problem(batch_id)
+    if problem is None and re.search("[\x00-\x1f\x7f-\x9f]", batch_id):
+        problem = "holds a control character", "text on one line"
     if problem is not None:
         raise InputError(
             Finding(f"the batch's ID {problem[0]}", column="batch_id", value=batch_id[:80], allowed=problem[1])

@@ -137,6 +137,8 @@ def _check_weights(batch: StoredBatch) -> Check:
     """Check weights, availability and ramp included, and the step that one lead is."""
     column = batch.setting("fair_share", "weight") or "weight"
     base = numbers_of_reps(batch, str(column), 1.0) * numbers_of_reps(batch, "availability", 1.0)
+    if (base > 0).any():
+        base = base / base[base > 0].mean()  # weights are relative to their average
     days = batch.setting("ramp", "days", 0)
     if days:
         start = float(batch.setting("ramp", "start", 0.25))

@@ -53,8 +53,8 @@ REP_COLUMNS = (
 
 _WEIGHT_DIGITS = 6
 
-LEAST_WEIGHT, LARGEST_WEIGHT = 0.001, 10_000.0
-"""Between them a lead's share, a whole number of millionths, is right to half a per cent; beyond, weights would blur."""
+LEAST_OF_AVERAGE = 0.001
+"""A weight above 0 is at least this part of the average: what is less is a weight of another scale, or a blank beside quotas."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class RosterSource:
         Each once: reps with the same hours, zone and leave share one.
     calendar_of_rep : ndarray of intp, shape (n_reps,)
     base_weight : ndarray of float64, shape (n_reps,)
-        Weight × availability, before the ramp.
+        Weight × availability in units of their average, before the ramp.
     started : ndarray of float64, shape (n_reps,)
         First day as its proleptic ordinal, NaN where not given.
     ramp_days : int
@@ -165,7 +165,7 @@ class RosterSource:
             zone_of_rep=np.array([unique.index(key) for key in keys], np.intp),
             calendars=tuple(first[i] for i in once),
             calendar_of_rep=np.array([once.index(id(calendar)) for calendar in calendars], np.intp).reshape(n),
-            base_weight=weight * availability,
+            base_weight=relative(weight * availability),
             started=started,
             ramp_days=policy.ramp.days,
             ramp_start=policy.ramp.start,
@@ -235,22 +235,28 @@ def _moments(seconds: list[int]) -> NDArray[np.datetime64]:
     return array.astype("datetime64[s]")
 
 
+def relative(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights in units of their average above 0: their scale means nothing, and may change from day to day."""
+    some = weight[weight > 0]
+    return weight / some.mean() if len(some) else weight
+
+
 def _weights(sheets: RepSheets, policy: Policy, findings: list[Finding]) -> NDArray[np.float64]:
     column = policy.fair_share.weight
     if column is not None and not sheets.has(column):
         findings.append(_missing(sheets, column, "fair_share.weight"))
         return np.ones(len(sheets.ids))
     name = column or WEIGHT_COLUMN
-    allowed = f"0, or a number from {LEAST_WEIGHT:g} to {LARGEST_WEIGHT:,.0f}, or blank for 1"
+    allowed = "0 or more, or blank for 1"
     weight = sheets.numbers(name, 1.0, allowed)
+    given = weight[weight > 0]
+    least = LEAST_OF_AVERAGE * float(given.mean()) if len(given) else 0.0
     for sheet in sheets.sheets():
         if sheet.has(name) and len(sheet):
-            values = sheet.numbers(name, blank=None, allowed=allowed)
-            remedy = "only proportions count: divide all weights by the same, such as 1,000"
-            sheet.flag(values > LARGEST_WEIGHT, name, f"is above {LARGEST_WEIGHT:,.0f}", allowed=allowed, remedy=remedy)
-            remedy = "only proportions count: multiply all weights by the same, such as 1,000; 0 takes no leads"
-            small = (values > 0) & (values < LEAST_WEIGHT)
-            sheet.flag(small, name, f"is below {LEAST_WEIGHT:g}", allowed=allowed, remedy=remedy)
+            values = np.nan_to_num(sheet.numbers(name, blank=None, allowed=allowed), nan=1.0)
+            remedy = "give all weights in the same unit (a blank is 1); 0 takes no leads"
+            small = (values > 0) & (values < least)
+            sheet.flag(small, name, "is less than a thousandth of the average weight", allowed=allowed, remedy=remedy)
     if len(weight) and (weight == 0).all() and not any(sheet.findings for sheet in sheets.sheets()):
         remedy = "give a weight above 0 to those who take leads"
         file = sheets.sheets()[-1].file

@@ -180,7 +180,7 @@ def test_ids_that_cannot_be_stored_are_refused_with_every_one_named(ledger: Ledg
         "lead_id of lead 1 has 501 characters",
         "lead_id of lead 2 holds half a character (a lone surrogate)",
     ]
-    for batch_id in ("", "b\x00", "b" * 501):
+    for batch_id in ("", "b\x00", "b" * 501, "two\nlines", "\x1b[31m"):
         with pytest.raises(InputError, match="the batch's ID"), ledger.batch(batch_id, "0" * 64):
             pytest.fail("must not get here")
     assert ledger.lead_states(["nul\x00", "half \ud800", "x" * 501]) == {}

@@ -22,7 +22,7 @@ def test_a_hard_rule_holds_whatever_the_capitals_of_its_columns(make_router: Mak
     assert audit_ledger(f"sqlite:///{tmp_path / 'ledger'}.db").passed
     why = router.lead("L1")
     assert why is not None
-    assert why["lead"]["segment"] == "ENT"
+    assert why["explanation"]["lead"]["segment"] == "ENT"
 
 
 def test_the_usual_rule_holds_too(make_router: MakeRouter) -> None:

@@ -205,7 +205,7 @@ def test_a_ledger_in_postgresql_passes_and_fails_like_any_other(plan: Path, post
 
 @pytest.mark.parametrize("then", ["value", "even_value"])
 def test_tiny_weights_and_huge_values_stay_within_64_bits(then: str, plan: Path, tmp_path: Path) -> None:
-    (tmp_path / "reps.csv").write_text("rep_id,weight\nR0,0.000001\nR1,0.000001\nR2,1\n", encoding="utf-8")
+    (tmp_path / "reps.csv").write_text("rep_id,weight\nR0,0.002\nR1,0.002\nR2,1\n", encoding="utf-8")
     rules = policy(matching=POOL, reps=str(tmp_path / "reps.csv"), fair_share={"then": then, "catch_up": 0.5})
     rich = [
         [{**lead, "score": 1, "value": value} for lead in leads(12, seed=6, first=100 * k)]
@@ -239,5 +239,5 @@ def test_levels_beyond_64_bits_are_refused_with_the_remedy(
     plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("solvers.fair_split.costs.LARGEST", 10**6)
-    with pytest.raises(InputError, match=r"weights are so small.*multiply all weights by the same factor"):
+    with pytest.raises(InputError, match=r"weights are so small.*give the lightest reps more weight"):
         route(plan, f"sqlite:///{tmp_path}/l.db", [(leads(3, seed=1), START)])

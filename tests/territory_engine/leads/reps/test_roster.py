@@ -87,7 +87,7 @@ def test_the_policys_file_has_the_word_where_it_has_a_value_and_adds_reps(tmp_pa
     now = roster(tmp_path, text, problem=problem_of(reps))
     assert list(now.frame.index) == ["R1", "R2", "R9"]
     assert now.frame["segments"].tolist() == ["bars; cafés", "retail", "hotels"]
-    assert now.weight.tolist() == [1.0, 3.0, 0.5]
+    assert (now.weight * 1.5).round(4).tolist() == [1.0, 3.0, 0.5]
     assert now.frame["latitude"].tolist() == [45.0, 41.0, 40.0]
     assert now.frame["territory_ids"].tolist() == ["R1", "R2", ""]
     assert any("1 rep not in the plan: R9" in notice for notice in now.notices)
@@ -95,7 +95,7 @@ def test_the_policys_file_has_the_word_where_it_has_a_value_and_adds_reps(tmp_pa
 
 def test_reps_of_the_plan_that_the_file_does_not_list_stay_and_that_is_said(tmp_path: Path) -> None:
     now = roster(tmp_path, "rep_id,weight\nR1,2\n")
-    assert now.weight.tolist() == [2.0, 1.0]
+    assert (now.weight * 1.5).round(4).tolist() == [2.0, 1.0]
     assert any("1 rep of the plan not listed" in notice and "left_on" in notice for notice in now.notices)
 
 
@@ -112,7 +112,7 @@ def test_the_file_may_be_a_workbook_or_parquet(tmp_path: Path, kind: str) -> Non
             frame.to_excel(book, index=False)
     problem = problem_of()
     now = roster_of(problem, plan_of(problem), parse_policy({"reps": path.name}), tmp_path, SUNDAY_NOON)
-    assert now.weight.tolist() == [0.5, 2.0]
+    assert (now.weight * 1.25).round(4).tolist() == [0.5, 2.0]
     assert now.away.tolist() == [True, False]
 
 
@@ -234,7 +234,7 @@ def test_days_and_weeks_are_the_reps_own(tmp_path: Path) -> None:
 def test_the_weight_is_weight_times_availability_times_ramp(tmp_path: Path) -> None:
     text = "rep_id,weight,availability,started_on\nR1,2,0.5,2026-11-29\nR2,1,,2026-10-30\nR3,3,1,2026-01-01\nR4,,0,\nR5,1,1,2027-01-01\n"
     now = roster(tmp_path, text, {"ramp": {"days": 90, "start": 0.25}})
-    assert now.weight.tolist() == [0.25, 0.5, 3.0, 0.0, 0.25]
+    assert (now.weight * 1.5).round(4).tolist() == [0.25, 0.5, 3.0, 0.0, 0.25]
     assert now.away.tolist() == [False, False, False, False, True]
 
 
@@ -299,3 +299,14 @@ def test_reps_with_the_same_calendar_share_one(tmp_path: Path) -> None:
 def test_a_moment_without_a_zone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         source_of(tmp_path).at(datetime(2026, 11, 29))  # noqa: DTZ001  # what is refused
+
+
+def test_only_proportions_of_weights_count(tmp_path: Path) -> None:
+    one = roster(tmp_path, "rep_id,weight\nR1,2\nR2,1\n")
+    dollars = roster(tmp_path, "rep_id,weight\nR1,1400000\nR2,700000\n")
+    assert one.weight.tolist() == dollars.weight.tolist() == [1.333333, 0.666667]
+
+
+def test_a_blank_beside_quotas_in_dollars_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="less than a thousandth of the average weight"):
+        roster(tmp_path, "rep_id,weight\nR1,1400000\nR2,\n")
