@@ -19,13 +19,15 @@ import pandas as pd
 
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine import __version__
-from territory_engine.errors import Finding, InputError, PlanDirectoryError
+from territory_engine.errors import BatchConflictError, Finding, InputError, PlanDirectoryError
 from territory_engine.leads.decisions import Routing, decisions_of
 from territory_engine.leads.levels import opening_levels
 from territory_engine.leads.matching.known_accounts import AccountIndex
 from territory_engine.leads.matching.matching import match
 from territory_engine.leads.policy import Policy, load_policy
+from territory_engine.leads.reading.columns import own_names
 from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
+from territory_engine.leads.refused_batch import same_reason
 from territory_engine.leads.reps.capacity import remaining_capacity
 from territory_engine.leads.reps.roster import RosterSource
 from territory_engine.leads.reps.standing import standings
@@ -33,7 +35,7 @@ from territory_engine.leads.splitting import split_batch, tie_order
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
-from territory_engine.leads.suitability.rule_columns import leads_for_rules
+from territory_engine.leads.suitability.rule_columns import leads_for_rules, unread_columns
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord, Outcome
@@ -194,7 +196,17 @@ class Router:
         """
         at = (at or datetime.now(UTC)).astimezone(UTC)
         batch, default_id = self._read(leads, at)
-        return self.route_batch(batch, default_id if batch_id is None else batch_id, at=at)
+        try:
+            return self.route_batch(batch, default_id if batch_id is None else batch_id, at=at)
+        except BatchConflictError as error:
+            if batch_id is not None:
+                raise
+            # The ID is the hash of the file: it is the reading that has changed.
+            raise BatchConflictError(
+                f"the batch {default_id!r} is in the ledger with other content: it is the same file, read with other columns or"
+                " dates than then (columns or date_order of the policy, or another version); nothing was routed. Remedy: give"
+                " --batch-id to route it as a new batch, or the policy of then for the answer given then"
+            ) from error
 
     def route_batch(self, batch: LeadBatch, batch_id: str, *, at: datetime) -> RoutedBatch:
         """Route leads that were read before, as :meth:`route` does.
@@ -234,17 +246,17 @@ class Router:
     def _read(self, leads: Leads, at: datetime) -> tuple[LeadBatch, str]:
         # A batch routed for a moment in the past may hold what was created since: the file is read now.
         now = max(at, datetime.now(UTC))
-        columns = self.policy.columns
+        columns, order = self.policy.columns, self.policy.date_order
         if isinstance(leads, str | Path):
-            batch = read_leads(leads, columns=columns, now=now)
+            batch = read_leads(leads, columns=columns, date_order=order, now=now)
             return batch, hashlib.sha256(Path(leads).read_bytes()).hexdigest()
         if isinstance(leads, pd.DataFrame):
-            batch = leads_of_frame(leads, columns=columns, now=now)
+            batch = leads_of_frame(leads, columns=columns, date_order=order, now=now)
         else:
             # A file's own names for its columns are not those of JSON, unless somebody sends them.
-            sent = {name for lead in leads for name in lead}
-            named = {column: own for column, own in columns.items() if own in sent}
-            batch = leads_of_records(leads, columns=named, now=now)
+            sent = dict.fromkeys(str(name) for lead in leads for name in lead)
+            named, _ = own_names(columns, list(sent), "leads")
+            batch = leads_of_records(leads, columns=named, date_order=order, now=now)
         return batch, batch.sha256
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
@@ -347,7 +359,8 @@ class Router:
         decisions = decisions_of(routing)
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
-        proof = proof_of(routing, (*batch.notices, *assembly.choices.notices))
+        unread = unread_columns(batch, self.policy, self.lead_columns)
+        proof = proof_of(routing, (*batch.notices, *assembly.choices.notices, *([unread] if unread else [])))
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)
@@ -462,6 +475,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
+        "all_rejected": same_reason(routing.suitability.batch),
         "not_applied": routing.suitability.rules_without_column(),
         "truncated": routing.choices.truncated,
         "notices": list(notices),

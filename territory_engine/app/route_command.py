@@ -90,6 +90,8 @@ def route(
                 what = "exists already, and holds other answers than this batch got"
                 raise InputError(Finding(what, str(out), remedy="give another name, or --replace"))
             write_whole(content, out)
+        if alarm := routed.alarm():
+            tell(alarm, error=True)
         if not quiet:
             tell(routed.summary())
             for notice in [*router.notices, *routed.proof.get("notices", ())][:8]:
