@@ -17,10 +17,9 @@ from territory_engine.leads.reading.columns import column_key
 from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
+    from territory_engine.leads.policy import Policy
     from territory_engine.routing import Leads
 
 OWNER_COLUMNS = ("rep_id", "owner", "owner_id", "rep", "assigned_to")
@@ -77,13 +76,14 @@ class LeadStream:
         return None if found is None else self.batch.frame[found].to_numpy(dtype=object)
 
 
-def read_batch(leads: Leads, columns: Mapping[str, str]) -> LeadBatch:
-    """Read leads as routing does."""
+def read_batch(leads: Leads, policy: Policy) -> LeadBatch:
+    """Read leads as routing by a policy does."""
+    columns, order = policy.columns, policy.date_order
     if isinstance(leads, str | Path):
-        return read_leads(leads, columns=columns)
+        return read_leads(leads, columns=columns, date_order=order)
     if isinstance(leads, pd.DataFrame):
-        return leads_of_frame(leads, columns=columns)
-    return leads_of_records(leads, columns=columns)
+        return leads_of_frame(leads, columns=columns, date_order=order)
+    return leads_of_records(leads, columns=columns, date_order=order)
 
 
 def stream_of(batch: LeadBatch, name: str = "leads") -> LeadStream:

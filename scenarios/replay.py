@@ -187,12 +187,12 @@ def replay(
     if against is not None:
         old_policy, old_base = _loaded(against)
     stage("reading the leads")
-    batch = read_batch(leads, new_policy.columns)
+    batch = read_batch(leads, new_policy)
     name = str(leads) if isinstance(leads, str | Path) else "leads"
     stream = stream_of(batch, name)
     old_stream = stream
-    if old_policy.columns != new_policy.columns:
-        old_stream = same_stream(read_batch(leads, old_policy.columns), stream)
+    if _read_differently(old_policy, new_policy):
+        old_stream = same_stream(read_batch(leads, old_policy), stream)
     owners = stream.owners(actual)
     stage("reading the plan")
     with (
@@ -232,9 +232,13 @@ def _telling(stage: Callable[[str], None], name: str) -> Callable[[int, int], No
     return lambda done, total: stage(f"{name}: {done:,} of {total:,} leads")
 
 
+def _read_differently(a: Policy, b: Policy) -> bool:
+    return (a.columns, a.date_order) != (b.columns, b.date_order)
+
+
 def _facts_only(policy: Policy) -> Policy:
     """Return the default policy where the file of reps and the leads' columns are the same, and so is the lot."""
-    return Policy(reps=policy.reps, columns=policy.columns, seed=policy.seed)
+    return Policy(reps=policy.reps, columns=policy.columns, date_order=policy.date_order, seed=policy.seed)
 
 
 def _names(policy: str | Path | Policy, against: str | Path | Policy | None) -> tuple[str, str]:
@@ -304,7 +308,7 @@ def _notices(runs: list[ReplayRun], stream: LeadStream, new_policy: Policy, old_
             f"{counted(len(stream.set_aside), 'lead')} cannot be replayed and counted as rejected; the first,"
             f" {first['lead_id']}: {first['reason']}"
         )
-    if old_policy.columns != new_policy.columns:
+    if _read_differently(old_policy, new_policy):
         told.append("the two policies read the leads' columns differently; values are those that the new policy reads.")
     if len(runs) > 2:
         known = set(runs[0].reps.index)

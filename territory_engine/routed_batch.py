@@ -90,6 +90,8 @@ class RoutedBatch:
         lines = [f"{size}: {self.assigned:,} assigned, {self.queued:,} queued, {self.rejected:,} rejected."]
         if self.repeated:
             lines.insert(0, f"Routed before, at {self.at:%Y-%m-%d %H:%M} UTC; this is the answer given then.")
+        if alarm := self.alarm():
+            lines.append(alarm)
         lines += self._not_applied()
         lines += [self.proof_sentence(), *self._rep_table()]
         for status in ("queued", "rejected"):
@@ -100,6 +102,20 @@ class RoutedBatch:
                 first = chosen.iloc[0]
                 lines += ["", f"{status.capitalize()}: {told}. The first, {first['lead_id']}: {first['reason']}"]
         return "\n".join(lines)
+
+    def alarm(self) -> str:
+        """Return what somebody must hear of a batch all of whose leads were rejected for one reason; "" elsewhere."""
+        told = self.proof.get("all_rejected")
+        if not told:
+            return ""
+        every = f"all {len(self):,} leads were" if len(self) != 1 else "the only lead was"
+        column = f"{told['column']} " if "column" in told else ""
+        remedy = (
+            f" Remedy: {told['remedy']}; if it is the policy that you change, give --batch-id."
+            if "remedy" in told
+            else ""
+        )
+        return f"NOTHING WAS ROUTED: {every} rejected for the same reason: {column}{told['what']}.{remedy}"
 
     def _not_applied(self) -> list[str]:
         """Say which rules asked for nothing, since no lead has their column."""

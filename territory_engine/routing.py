@@ -25,6 +25,7 @@ from territory_engine.leads.matching.known_accounts import AccountIndex
 from territory_engine.leads.matching.matching import match
 from territory_engine.leads.policy import Policy, load_policy
 from territory_engine.leads.proof import proof_of
+from territory_engine.leads.reading.columns import own_names
 from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
 from territory_engine.leads.reps.capacity import remaining_capacity
 from territory_engine.leads.reps.counting import counters_after
@@ -34,7 +35,7 @@ from territory_engine.leads.splitting import split_batch, tie_order
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
-from territory_engine.leads.suitability.rule_columns import leads_for_rules
+from territory_engine.leads.suitability.rule_columns import leads_for_rules, unread_columns
 from territory_engine.leads.told_outcomes import outcomes_of_records
 from territory_engine.leads.waiting import waiting_batch
 from territory_engine.ledger import Ledger
@@ -200,9 +201,9 @@ class Router:
             if batch_id is not None or not isinstance(leads, str | Path):
                 raise
             raise BatchConflictError(
-                f"{leads}: this very file was routed before, and its leads were read otherwise then: by other [columns] of"
-                " the policy, or by another version; nothing was routed. Remedy: route it by the policy of then for the"
-                " same answer; leads that have no rep yet go by another batch ID"
+                f"{leads}: this very file was routed before, and its leads were read otherwise then: by other columns or"
+                " date_order of the policy, or by another version; nothing was routed. Remedy: route it by the policy of then"
+                " for the same answer; leads that have no rep yet go as a new batch, with a --batch-id of their own"
             ) from error
 
     def route_batch(self, batch: LeadBatch, batch_id: str, *, at: datetime) -> RoutedBatch:
@@ -243,17 +244,17 @@ class Router:
     def _read(self, leads: Leads, at: datetime) -> tuple[LeadBatch, str]:
         # A batch routed for a moment in the past may hold what was created since: the file is read now.
         now = max(at, datetime.now(UTC))
-        columns = self.policy.columns
+        columns, order = self.policy.columns, self.policy.date_order
         if isinstance(leads, str | Path):
-            batch = read_leads(leads, columns=columns, now=now)
+            batch = read_leads(leads, columns=columns, date_order=order, now=now)
             return batch, hashlib.sha256(Path(leads).read_bytes()).hexdigest()
         if isinstance(leads, pd.DataFrame):
-            batch = leads_of_frame(leads, columns=columns, now=now)
+            batch = leads_of_frame(leads, columns=columns, date_order=order, now=now)
         else:
             # A file's own names for its columns are not those of JSON, unless somebody sends them.
-            sent = {name for lead in leads for name in lead}
-            named = {column: own for column, own in columns.items() if own in sent}
-            batch = leads_of_records(leads, columns=named, now=now)
+            sent = dict.fromkeys(str(name) for lead in leads for name in lead)
+            named, _ = own_names(columns, list(sent), "leads")
+            batch = leads_of_records(leads, columns=named, date_order=order, now=now)
         return batch, batch.sha256
 
     def lead(self, lead_id: str) -> dict[str, Any] | None:
@@ -357,7 +358,8 @@ class Router:
         decisions = decisions_of(routing)
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
-        proof = proof_of(routing, (*batch.notices, *assembly.choices.notices))
+        unread = unread_columns(batch, self.policy, self.lead_columns)
+        proof = proof_of(routing, (*batch.notices, *assembly.choices.notices, *([unread] if unread else [])))
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)

@@ -94,6 +94,8 @@ def route(
                 write_whole(content, out, f'run again with --batch-id "{routed.batch_id}" for the same answer')
             else:
                 write_whole(content, out)
+        if alarm := routed.alarm():
+            tell(alarm, error=True)
         if not quiet:
             tell(routed.summary())
             for notice in [*router.notices, *routed.proof.get("notices", ())][:8]:

@@ -26,6 +26,8 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0, le=10**9)]
 Name = Annotated[str, Field(pattern=r"\S")]
 """A column or a file: text with something in it."""
+DateOrder = Literal["mdy", "dmy"]
+"""Month or day first, in dates whose year comes last."""
 
 
 class _Section(BaseModel):
@@ -139,14 +141,17 @@ class Fit(_Section):
 class Policy(_Section):
     """A whole routing policy. ``reps`` is a file of the reps as they are now, which replaces and extends the plan's columns.
 
-    ``columns`` gives leads' columns their names here: canonical name = the file's own.
+    ``columns`` gives leads' columns their names here: canonical name = the file's own, or several that it may be.
+    ``date_order`` says what comes first in dates such as ``03/04/2026``; without it they are read only where other cells
+    of their column show it.
 
     ``eligibility`` not given: the plan's own rule, and segment, language, product and skills where leads and reps have
     such columns (``segments``, ``languages``, ``products``, ``skills``).
     """
 
     reps: Name | None = None
-    columns: dict[str, Name] = {}
+    columns: dict[str, Name | Annotated[tuple[Name, ...], Field(min_length=1)]] = {}
+    date_order: DateOrder | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     matching: Matching = Matching()
     eligibility: tuple[ListRule, ...] | None = None
@@ -161,6 +166,13 @@ class Policy(_Section):
     @classmethod
     def _several(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _alternatives(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: tuple(own) if isinstance(own, list) else own for name, own in value.items()}
 
     @field_validator("eligibility", "fit")
     @classmethod

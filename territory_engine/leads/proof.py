@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from solvers.fair_split.problem import LEVEL_UNIT
+from territory_engine.leads.refused_batch import same_reason
 
 if TYPE_CHECKING:
     from territory_engine.leads.decisions import Routing
@@ -42,6 +43,7 @@ def proof_of(routing: Routing, notices: tuple[str, ...]) -> dict[str, Any]:
         "fair_level": routing.levels.fair_level,
         "fair_worth_level": routing.levels.fair_worth_level,
         "rules": [[demand.column, demand.reps_column] for demand in routing.suitability.demands],
+        "all_rejected": same_reason(routing.suitability.batch),
         "not_applied": routing.suitability.rules_without_column(),
         "truncated": routing.choices.truncated,
         "notices": list(notices),

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from territory_engine.reading.columns import missing_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from territory_engine.errors import Finding
 
 LEAD_ALIASES: dict[str, tuple[str, ...]] = {
     "lead_id": ("id", "lead id", "leadid", "record id", "hs_object_id", "case safe id"),
     "account_id": (
         "account id", "converted account id", "convertedaccountid", "associatedcompanyid", "associated company id",
     ),
-    "company": ("company name", "account name", "organization", "organisation", "business name", "associated company"),
+    "company": ("company name", "account name", "company / account", "company/account", "organization", "organisation", "business name", "associated company"),
     "domain": ("email domain", "hs_email_domain", "company domain", "company domain name", "web domain"),
     "email": ("e-mail", "email address", "work email", "business email"),
     "website": ("website url", "url", "company website", "homepage", "web"),
-    "postal_code": ("zip", "zip code", "postcode", "postal code", "zip/postal code", "state/zip"),
-    "country": ("country code", "country/region"),
-    "state": ("state code", "state/province", "state/region"),
+    "postal_code": ("zip", "zip code", "postcode", "postal code", "zip/postal code", "state/zip", "zip/postal"),
+    "country": ("country code", "country/region", "country (text only)"),
+    "state": ("state code", "state/province", "state/region", "state/province (text only)"),
     "latitude": ("lat",),
     "longitude": ("lon", "lng", "long"),
     "score": ("lead score", "hubspot score", "hubspotscore"),
@@ -35,11 +41,14 @@ The first block of names in each row is what Salesforce's Lead and HubSpot's Con
 ALWAYS = ("account_id", "company", "domain", "postal_code", "country")
 """Text columns that every batch has besides ``lead_id``."""
 
+LeadColumns = Mapping[str, "str | Sequence[str]"]
+"""Canonical name = the file's own, or several that it may be."""
+
 PERSONAL = frozenset(
     {
         "address2", "birthdate", "birthday", "comment", "comments", "contact", "contactname", "contactperson",
         "dateofbirth", "dob", "description", "email", "email2", "emailaddress", "fax", "faxnumber", "firstname",
-        "fullname", "homephone", "jobtitle", "lastname", "leadname", "linkedin", "linkedinurl", "message", "middlename",
+        "fullname", "homephone", "jobtitle", "lastname", "leadname",  "linkedin", "linkedinurl", "message", "middlename",
         "mobile", "mobilenumber", "mobilephone", "mobilephonenumber", "nickname", "notes", "otherphone", "personname",
         "phone", "phonenumber", "photourl", "salutation", "secondaryemail", "surname", "telephone", "title", "website",
         "workemail", "workphone",
@@ -78,6 +87,29 @@ def is_personal(name: str) -> bool:
         return True
     key = key.rstrip("0123456789")
     return key.startswith(_ABOUT_PEOPLE) or key.endswith(_ABOUT_PEOPLE)
+
+
+def own_names(columns: LeadColumns, there: Sequence[str], file: str) -> tuple[dict[str, str], list[Finding]]:
+    """Return what a file calls the columns that are told, and findings for those that it has under none of the names.
+
+    A file that has a column of the canonical name needs no other.
+    """
+    keys = {column_key(column): column for column in reversed(there)}
+    own: dict[str, str] = {}
+    findings = []
+    for canonical, told in columns.items():
+        names = (told,) if isinstance(told, str) else tuple(told)
+        found = next((name for name in names if name in there), None)
+        found = found or next((keys[column_key(name)] for name in names if column_key(name) in keys), None)
+        if found is not None:
+            own[canonical] = found
+        elif column_key(canonical) not in keys:
+            finding = missing_column(names[0], list(there), file, f"columns.{canonical}")
+            if len(names) > 1:
+                listed = ", ".join(map(repr, names))
+                finding = replace(finding, what=f"has none of the columns {listed}, which columns.{canonical} names")
+            findings.append(finding)
+    return {canonical: name for canonical, name in own.items() if canonical != name}, findings
 
 
 def canonical_of(name: str) -> str | None:

@@ -25,12 +25,16 @@ from territory_engine.leads.reading.columns import (
     LONGEST,
     LONGEST_OTHER,
     NAMES_OF_PEOPLE,
+    LeadColumns,
     column_key,
     is_personal,
+    own_names,
 )
 from territory_engine.leads.reading.content import hash_of
 from territory_engine.leads.reading.countries import iso_country
+from territory_engine.leads.reading.footers import without_footer
 from territory_engine.leads.reading.tables import table_of_records
+from territory_engine.leads.reading.values import note_values
 from territory_engine.reading.columns import OWN_COLUMNS, Sheet, is_blank, sheet_of
 from territory_engine.reading.identifiers import record_key
 from territory_engine.reading.placement import place
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from territory_engine.leads.policy import DateOrder
+
 _COORDINATES = ("latitude", "longitude")
 _ROUNDED = r"\d(?:[.,]\d+)?[eE]\+\d{2,}"
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
@@ -50,7 +56,8 @@ _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
 def read_leads(
     path: str | Path,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: LeadColumns | None = None,
+    date_order: DateOrder | None = None,
     now: dt.datetime | None = None,
     name: str | None = None,
 ) -> LeadBatch:
@@ -60,7 +67,10 @@ def read_leads(
     ----------
     path : str or Path
     columns : mapping, optional
-        Canonical name = the file's own, for columns that are not recognised: ``{"value": "value_to_date"}``.
+        Canonical name = the file's own, or several that it may be, for columns that are not recognised:
+        ``{"value": "value_to_date"}``.
+    date_order : "mdy" or "dmy", optional
+        What comes first in dates such as ``03/04/2026``.
     now : datetime with a zone, optional
         Leads created after this moment are rejected; the present by default.
     name : str, optional
@@ -75,34 +85,39 @@ def read_leads(
     InputError
         The file cannot be read, has no column of IDs, or an ID is blank or there twice; every finding is listed.
     """
-    return _batch_of(read_table(path, name), columns or {}, now)
+    return _batch_of(read_table(path, name), columns or {}, now, date_order)
 
 
 def leads_of_frame(
     frame: pd.DataFrame,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: LeadColumns | None = None,
+    date_order: DateOrder | None = None,
     now: dt.datetime | None = None,
     name: str = "leads",
 ) -> LeadBatch:
     """Take a frame of leads as :func:`read_leads` takes a file; findings call its first record row 2."""
-    return _batch_of(table_of_frame(frame, name), columns or {}, now)
+    return _batch_of(table_of_frame(frame, name), columns or {}, now, date_order)
 
 
 def leads_of_records(
     records: Sequence[Mapping[str, Any]],
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: LeadColumns | None = None,
+    date_order: DateOrder | None = None,
     now: dt.datetime | None = None,
     name: str = "leads",
 ) -> LeadBatch:
     """Take leads as JSON has them. In findings ``row`` counts the records from 1."""
-    return _batch_of(table_of_records(records, name), columns or {}, now)
+    return _batch_of(table_of_records(records, name), columns or {}, now, date_order)
 
 
-def _batch_of(table: Table, columns: Mapping[str, str], now: dt.datetime | None) -> LeadBatch:
+def _batch_of(table: Table, columns: LeadColumns, now: dt.datetime | None, date_order: DateOrder | None) -> LeadBatch:
     now = now or dt.datetime.now(dt.UTC)
-    sheet = sheet_of(table, columns, LEAD_ALIASES, "leads")
+    table = without_footer(table)
+    names, missing = own_names(columns, [str(c) for c in table.frame.columns], table.file)
+    sheet = sheet_of(table, names, LEAD_ALIASES, "leads")
+    sheet.findings += missing
     sheet.whose = "lead"
     sheet.frame = sheet.frame.drop(columns=[c for c in OWN_COLUMNS if sheet.has(c)])
     if not sheet.has("lead_id"):
@@ -119,7 +134,8 @@ def _batch_of(table: Table, columns: Mapping[str, str], now: dt.datetime | None)
     content = dict(text)
     _check_texts(sheet, text)
     numbers = _number_columns(sheet)
-    created, late = _created_at(sheet, now)
+    note_values(sheet, numbers["score"], numbers["value"])
+    created, late = _created_at(sheet, now, date_order)
     numbers |= _place(sheet, text)
     own = {sheet.own_name(c): c for c in (*LEAD_ALIASES, *text)}
     at = np.searchsorted(sheet.rows, [f.row or 0 for f in sheet.findings])
@@ -296,20 +312,23 @@ def _short_values(sheet: Sheet, start: int) -> None:
         sheet.findings[k] = Finding(f.what, f.file, f.row, f.column, value, f.allowed, remedy)
 
 
-def _created_at(sheet: Sheet, now: dt.datetime) -> tuple[NDArray[np.datetime64], list[tuple[int, Finding]]]:
+def _created_at(
+    sheet: Sheet, now: dt.datetime, date_order: DateOrder | None
+) -> tuple[NDArray[np.datetime64], list[tuple[int, Finding]]]:
     """Read when leads were created; also the findings for those in the future, which a later retry would not have."""
     if not sheet.has("created_at"):
         return np.full(len(sheet), np.datetime64("NaT", "us")), []
     text = sheet.text("created_at")
-    read = moments.read_moments(text)
+    read = moments.read_moments(text, date_order)
+    allowed = moments.ALLOWED + (f", or {moments.ORDERS[date_order]}" if date_order is not None else "")
     own = sheet.own_name("created_at")
     for notice in read.notices:
         sheet.note(f"column {own!r} {notice}.")
     start = len(sheet.findings)
-    sheet.flag(read.wrong & ~read.doubtful, "created_at", "is not a date that can be read", allowed=moments.ALLOWED,
+    sheet.flag(read.wrong & ~read.doubtful, "created_at", "is not a date that can be read", allowed=allowed,
                remedy="write year, month and day in this order")  # fmt: skip
     sheet.flag(read.doubtful, "created_at", "can be read with the day or with the month first", allowed=moments.ALLOWED,
-               remedy="write year, month and day in this order")  # fmt: skip
+               remedy=moments.SAY_WHICH)  # fmt: skip
     with np.errstate(invalid="ignore"):
         early = read.values < moments.EARLIEST
         future = read.values > moments.latest_allowed(now, read.local)

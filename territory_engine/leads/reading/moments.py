@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
 ALLOWED = "an ISO 8601 date or moment, such as 2026-11-02 or 2026-11-02T09:15:00Z"
 
+ORDERS = {
+    "mdy": 'month/day/year, as date_order = "mdy" in the policy says',
+    "dmy": 'day/month/year, as date_order = "dmy" in the policy says',
+}
+"""What else is allowed where it is said which of the two comes first."""
+
+SAY_WHICH = (
+    'say date_order = "mdy" (month first) or date_order = "dmy" (day first) in the policy, or write year, month and day in'
+    " this order"
+)
+
 EARLIEST = np.datetime64("1970-01-01", "us")
 """What is older is a failed conversion, not a lead."""
 
@@ -55,8 +66,14 @@ class Moments:
     notices: tuple[str, ...] = ()
 
 
-def read_moments(text: pd.Series[Any]) -> Moments:
+def read_moments(text: pd.Series[Any], date_order: str | None = None) -> Moments:
     """Read a column of stripped text as moments.
+
+    Parameters
+    ----------
+    text : Series of str
+    date_order : "mdy" or "dmy", optional
+        What comes first in dates with slashes or hyphens whose year comes last; a date that cannot be read so is wrong.
 
     ``03/04/2026`` is a day in March in one country and in April in another: it is read only where another cell of the
     same column shows which, and no cell shows the opposite. Dots (``3.4.2026``) put the day first everywhere.
@@ -76,7 +93,7 @@ def read_moments(text: pd.Series[Any]) -> Moments:
     other = np.flatnonzero(~blank & ~iso)
     if len(other):
         codes, cells = pd.factorize(text.iloc[other])
-        read_cells, doubts, notices = _read_others([str(c) for c in cells])
+        read_cells, doubts, notices = _read_others([str(c) for c in cells], date_order)
         values[other] = read_cells[codes]
         doubtful[other] = doubts[codes]
         local[other] = True
@@ -89,7 +106,9 @@ def latest_allowed(now: dt.datetime, local: NDArray[np.bool_]) -> NDArray[np.dat
     return np.where(local, moment + np.timedelta64(FARTHEST_ZONE), moment + np.timedelta64(CLOCK_SKEW))
 
 
-def _read_others(cells: list[str]) -> tuple[NDArray[np.datetime64], NDArray[np.bool_], tuple[str, ...]]:
+def _read_others(
+    cells: list[str], date_order: str | None
+) -> tuple[NDArray[np.datetime64], NDArray[np.bool_], tuple[str, ...]]:
     """Read distinct cells that are not ISO 8601: values, which are doubtful, and how the column was read."""
     values = np.full(len(cells), np.datetime64("NaT", "us"))
     doubtful = np.zeros(len(cells), bool)
@@ -102,6 +121,10 @@ def _read_others(cells: list[str]) -> tuple[NDArray[np.datetime64], NDArray[np.b
         if i in last:
             found = last[i]
             first, second = int(found[1]), int(found[3])
+            if date_order is not None and found[2] != ".":
+                day, month = (first, second) if date_order == "dmy" else (second, first)
+                values[i] = _moment(int(found[4]), month, day, found.groups()[4:])
+                continue
             if found[2] == "." or first > 12 or (day_first and not month_first):
                 day, month = first, second
             elif second > 12 or first == second or (month_first and not day_first):
@@ -113,8 +136,9 @@ def _read_others(cells: list[str]) -> tuple[NDArray[np.datetime64], NDArray[np.b
             values[i] = _moment(int(found[4]), month, day, found.groups()[4:])
         elif year := _YEAR_FIRST.fullmatch(cell):
             values[i] = _moment(int(year[1]), int(year[2]), int(year[3]), year.groups()[3:])
-    order = "day before month" if day_first else "month before day"
-    return values, doubtful, (f"was read with the {order}, as others of its cells show",) if guessed else ()
+    order, setting = ("day before month", "dmy") if day_first else ("month before day", "mdy")
+    told = f'was read with the {order}, as others of its cells show (date_order = "{setting}" in the policy says so always)'
+    return values, doubtful, (told,) if guessed else ()
 
 
 def _moment(year: int, month: int, day: int, clock: tuple[str | None, ...]) -> np.datetime64:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from territory_engine.leads.policy import Policy
 
 _SHOWN = 40
+_UNREAD = 10
 
 
 def leads_for_rules(batch: LeadBatch, policy: Policy, config: Config, reps: pd.DataFrame) -> LeadBatch:
@@ -60,6 +61,23 @@ def leads_for_rules(batch: LeadBatch, policy: Policy, config: Config, reps: pd.D
     if findings:
         raise InputError(findings)
     return batch if frame is batch.frame else dataclasses.replace(batch, frame=frame)
+
+
+def unread_columns(batch: LeadBatch, policy: Policy, used: Iterable[str]) -> str | None:
+    """Return a notice of the columns that nothing looks at; None where there is no need of one.
+
+    There is where the batch has neither account, company, domain nor place, so that a header may be meant for one of them,
+    and where a policy may have meant one of them.
+    """
+    frame = batch.frame
+    known = any((frame[c] != "").any() for c in ("account_id", "company", "domain", "postal_code"))
+    if not len(batch) or (policy == type(policy)() and (known or frame["latitude"].notna().any())):
+        return None
+    spare = [str(c) for c in frame.columns if c not in {*LEAD_ALIASES, "location_source", *used}]
+    if not spare:
+        return None
+    more = f" and {len(spare) - _UNREAD} more" if len(spare) > _UNREAD else ""
+    return f"columns of the leads that nothing looks at: {', '.join(map(repr, spare[:_UNREAD]))}{more}."
 
 
 def reps_for_rules(reps: pd.DataFrame, policy: Policy, config: Config) -> pd.DataFrame:
