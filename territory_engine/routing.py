@@ -34,7 +34,7 @@ from territory_engine.leads.stored_tables import choices_table, roster_table, to
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
 from territory_engine.leads.told_outcomes import outcomes_of_records
-from territory_engine.leads.waiting import waiting_batch
+from territory_engine.leads.waiting import waiting_batch, waiting_now
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import COUNTER_COLUMNS, BatchRecord
 from territory_engine.plan_directory import read_plan
@@ -263,8 +263,13 @@ class Router:
 
     def reps(self, *, at: datetime | None = None) -> list[dict[str, Any]]:
         """Return where every rep stands, as a batch now (or `at`) would find them: see :func:`standings`."""
-        roster = self._source.at(at or datetime.now(UTC))
-        return standings(roster, self.ledger.counters(), self.policy.fair_share.catch_up)
+        at = (at or datetime.now(UTC)).astimezone(UTC)
+        counters, catch_up = self.ledger.counters(), self.policy.fair_share.catch_up
+        return standings(self._source.at(at), counters, catch_up, now=at, within_h=self.policy.hours.respond_within_h)
+
+    def queue(self, *, limit: int | None = None, offset: int = 0) -> dict[str, Any]:
+        """Return who waits in the ledger, who has waited longest first: see :func:`waiting_now`."""
+        return waiting_now(self.ledger, limit=limit, offset=offset)
 
     def outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Record what became of leads, all of it or nothing.
@@ -348,7 +353,7 @@ class Router:
         decisions = decisions_of(routing)
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
-        proof = proof_of(routing, (*batch.notices, *assembly.choices.notices))
+        proof = proof_of(routing, (*work.notices_at(assembly.at), *batch.notices, *assembly.choices.notices))
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)
