@@ -153,7 +153,8 @@ def counters(connection: sa.Connection) -> pd.DataFrame:
 
 def newest_moment(connection: sa.Connection) -> datetime | None:
     """Return the latest moment that any batch was routed for, None before the first."""
-    return connection.execute(sa.select(sa.func.max(batches.c.routed_at))).scalar_one()
+    found: datetime | None = connection.execute(sa.select(sa.func.max(batches.c.routed_at))).scalar_one()
+    return found
 
 
 def queue_length(connection: sa.Connection) -> int:
