@@ -28,6 +28,9 @@ ANSWER_COLUMNS = (
 )
 """Columns of the file of answers; the first seven are public API in this order."""
 
+DIGITS = {"fair_share_before": 6, "fair_share_after": 6, "expected_value": 2, "travel_km": 1}
+"""Digits after the point that answers have: values to the hundredth, km to the tenth."""
+
 _REPS_SHOWN = 10
 
 
@@ -80,9 +83,8 @@ class RoutedBatch:
     def answers(self) -> pd.DataFrame:
         """One row per lead in input order, with :data:`ANSWER_COLUMNS`; values to the hundredth, km to the tenth."""
         chosen = self.decisions[list(ANSWER_COLUMNS)]
-        numbers = {"fair_share_before": 6, "fair_share_after": 6, "expected_value": 2, "travel_km": 1}
         # What was just decided and what was read back are the same table, down to the types.
-        return chosen.astype({c: float if c in numbers else str for c in ANSWER_COLUMNS}).round(numbers)
+        return chosen.astype({c: float if c in DIGITS else str for c in ANSWER_COLUMNS}).round(DIGITS)
 
     def summary(self) -> str:
         """Return what somebody who sent the batch wants to know first, in some twenty lines."""

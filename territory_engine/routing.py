@@ -37,7 +37,7 @@ from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
 from territory_engine.leads.suitability.rule_columns import leads_for_rules, unread_columns
 from territory_engine.leads.told_outcomes import outcomes_of_records
-from territory_engine.leads.waiting import waiting_batch
+from territory_engine.leads.waiting import waiting_batch, waiting_now
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import BatchRecord
 from territory_engine.plan_directory import read_plan
@@ -273,8 +273,13 @@ class Router:
 
     def reps(self, *, at: datetime | None = None) -> list[dict[str, Any]]:
         """Return where every rep stands, as a batch now (or `at`) would find them: see :func:`standings`."""
-        roster = self._source.at(at or datetime.now(UTC))
-        return standings(roster, self.ledger.counters())
+        at = (at or datetime.now(UTC)).astimezone(UTC)
+        within_h = self.policy.hours.respond_within_h
+        return standings(self._source.at(at), self.ledger.counters(), now=at, within_h=within_h)
+
+    def queue(self, *, limit: int | None = None, offset: int = 0) -> dict[str, Any]:
+        """Return who waits in the ledger, who has waited longest first: see :func:`waiting_now`."""
+        return waiting_now(self.ledger, limit=limit, offset=offset)
 
     def outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Record what became of leads, all of it or nothing.
@@ -359,7 +364,8 @@ class Router:
         order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
         unread = unread_columns(batch, self.policy, self.lead_columns)
-        proof = proof_of(routing, (*batch.notices, *assembly.choices.notices, *([unread] if unread else [])))
+        notices = (*work.notices_at(assembly.at), *batch.notices, *assembly.choices.notices)
+        proof = proof_of(routing, (*notices, *([unread] if unread else [])))
         tables = (b"", b"")
         if self.keep_tables:
             known = roster_table(roster, counters, levels, capacity, order, split)

@@ -23,6 +23,7 @@ from territory_engine.app.replay_command import replay
 from territory_engine.app.route_command import route
 from territory_engine.app.scenarios_command import scenarios
 from territory_engine.app.serve_command import serve, serve_key
+from territory_engine.app.standing_commands import queue, reps
 
 if TYPE_CHECKING:
     from territory_engine.plan import Plan
@@ -196,6 +197,8 @@ app.command()(replay)
 app.command()(route)
 app.command()(explain)
 app.command()(outcomes)
+app.command()(reps)
+app.command()(queue)
 app.command()(serve)
 app.command("serve-key")(serve_key)
 

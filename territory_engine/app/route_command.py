@@ -98,6 +98,6 @@ def route(
             tell(alarm, error=True)
         if not quiet:
             tell(routed.summary())
-            for notice in [*router.notices, *routed.proof.get("notices", ())][:8]:
+            for notice in [*routed.proof.get("notices", ()), *router.notices][:8]:
                 tell(f"- {notice}")
             tell(f"\nBatch {routed.batch_id}. Written to {out}.")

@@ -14,6 +14,9 @@ from territory_engine.leads.batch import LeadBatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from territory_engine.ledger.store import Ledger
+
+_WAITING = ("lead_id", "reason", "reason_code", "could_go_at", "since", "batch_id")
 _TEXT = ("account_id", "company", "domain", "postal_code", "country", "location_source")
 _NUMBERS = {"latitude": np.nan, "longitude": np.nan, "score": 1.0, "value": np.nan}
 
@@ -32,6 +35,29 @@ def waiting_batch(queued: pd.DataFrame) -> LeadBatch:
     )
     frame = lead_frame([str(lead) for lead in queued["lead_id"]], stored)
     return LeadBatch(frame, hashlib.sha256(text.encode()).hexdigest(), {})
+
+
+def waiting_now(ledger: Ledger, *, limit: int | None = None, offset: int = 0) -> dict[str, Any]:
+    """Return who waits in a ledger, and why, who has waited longest first.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    limit, offset : int
+        At most so many leads, after the first so many; None: all.
+
+    Returns
+    -------
+    dict
+        ``total`` (how many wait) and ``leads``: of each ``lead_id``, ``reason``, ``reason_code``, ``could_go_at`` (ISO
+        8601, UTC; None where unknown), ``since`` (likewise) and ``batch_id``.
+    """
+    frame = ledger.queued(limit, offset)
+    since = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in frame["since"]]
+    told = frame.assign(since=since)[list(_WAITING)].to_dict("records")
+    waiting = [{**one, "could_go_at": one["could_go_at"] or None} for one in told]
+    total = ledger.queue_length() if limit is not None or offset else len(waiting)
+    return {"total": total, "leads": waiting}
 
 
 def lead_frame(lead_ids: Sequence[str], stored: Sequence[dict[str, Any]]) -> pd.DataFrame:

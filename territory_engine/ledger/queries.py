@@ -151,8 +151,19 @@ def counters(connection: sa.Connection) -> pd.DataFrame:
     return counter_frame(connection.execute(sa.select(*columns)).all())
 
 
-def queued(connection: sa.Connection) -> pd.DataFrame:
-    """Return the leads that are queued now, who has waited longest first."""
+def newest_moment(connection: sa.Connection) -> datetime | None:
+    """Return the latest moment that any batch was routed for, None before the first."""
+    found: datetime | None = connection.execute(sa.select(sa.func.max(batches.c.routed_at))).scalar_one()
+    return found
+
+
+def queue_length(connection: sa.Connection) -> int:
+    """Return how many leads are queued now."""
+    return int(connection.execute(sa.select(sa.func.count()).where(leads.c.state == "queued")).scalar_one())
+
+
+def queued(connection: sa.Connection, limit: int | None = None, offset: int = 0) -> pd.DataFrame:
+    """Return the leads that are queued now, who has waited longest first; at most ``limit`` after the first ``offset``."""
     source = {"since": leads.c.since, "batch_id": batches.c.batch_id}
     columns = [source[name] if name in source else decisions.c[name] for name in _QUEUED]
     same_decision = (decisions.c.batch_no == leads.c.batch_no) & (decisions.c.position == leads.c.position)
@@ -163,6 +174,8 @@ def queued(connection: sa.Connection) -> pd.DataFrame:
         .join(batches, batches.c.batch_no == leads.c.batch_no)
         .where(leads.c.state == "queued")
         .order_by(leads.c.since, leads.c.batch_no, leads.c.position)
+        .limit(limit)
+        .offset(offset or None)
     )
     return _frame(connection, query, _QUEUED, moments=("since",))
 

@@ -169,8 +169,13 @@ class Ledger:
         with self._database.reading() as connection:
             return queries.similar_leads(connection, lead_id, limit)
 
-    def queued(self) -> pd.DataFrame:
-        """Return the leads that wait now, who has waited longest first.
+    def queue_length(self) -> int:
+        """Return how many leads wait now."""
+        with self._database.reading() as connection:
+            return queries.queue_length(connection)
+
+    def queued(self, limit: int | None = None, offset: int = 0) -> pd.DataFrame:
+        """Return the leads that wait now, who has waited longest first; at most `limit` after the first `offset`.
 
         Returns
         -------
@@ -179,7 +184,7 @@ class Ledger:
             (JSON).
         """
         with self._database.reading() as connection:
-            return queries.queued(connection)
+            return queries.queued(connection, limit, offset)
 
     def counters(self) -> pd.DataFrame:
         """Return every rep's counters: index ``rep_id``, :data:`COUNTER_COLUMNS`."""

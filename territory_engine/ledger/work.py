@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from territory_engine.ledger.records import BatchRecord, LeadState, StoredBatch
 
+_SAME_TIME = timedelta(minutes=15)
 _RANK = {"rejected": 0, "queued": 1, "assigned": 2}
 _LEAD_COLUMNS = ("lead_id", "state", "rep_id", "batch_no", "position", "since", "charged", "worth_charged")
 
@@ -60,6 +61,19 @@ class BatchWork:
     def counters(self) -> pd.DataFrame:
         """Every rep's counters: index ``rep_id``, :data:`COUNTER_COLUMNS`."""
         return queries.counters(self._connection)
+
+    def notices_at(self, at: datetime) -> tuple[str, ...]:
+        """Return what there is to know about routing for a moment: whether it is before the newest batch's.
+
+        Batches that waited for each other's locks may be minutes apart in the wrong order; of that nothing is said.
+        """
+        newest = queries.newest_moment(self._connection)
+        if newest is None or in_utc(at) >= newest - _SAME_TIME:
+            return ()
+        return (
+            f"routed for {in_utc(at):%Y-%m-%d %H:%M} UTC, earlier than the last batch, routed for"
+            f" {newest:%Y-%m-%d %H:%M} UTC: days and weeks counted since stay counted.",
+        )
 
     def states(self, lead_ids: Iterable[str]) -> dict[str, LeadState]:
         """Return where these leads stand; leads that the ledger does not know are left out."""

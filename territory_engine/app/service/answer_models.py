@@ -68,6 +68,28 @@ class LeadAnswer(BaseModel):
     lead_id: str = Field(examples=["L-17"])
 
 
+class WaitingLead(BaseModel):
+    """A lead that waits."""
+
+    model_config = _CLOSED
+
+    lead_id: str = Field(examples=["L-19"])
+    reason: str = Field(description="A sentence for people: why nobody has it.")
+    reason_code: str = Field(description="For programs.", examples=["full"])
+    could_go_at: datetime | None = Field(description="When it could go, where that is known.")
+    since: datetime = Field(description="Since when it waits.")
+    batch_id: str = Field(description="Of the batch that last tried.", examples=["crm-2026-03-02-0931"])
+
+
+class QueueAnswer(BaseModel):
+    """Who waits, the longest first."""
+
+    model_config = _CLOSED
+
+    total: int = Field(description="How many leads wait.", examples=[1])
+    leads: list[WaitingLead] = Field(description="At most `limit` of them, after the first `offset`.")
+
+
 class RepStanding(BaseModel):
     """Where a rep stands."""
 

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from territory_engine.routed_batch import DIGITS
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from territory_engine.app.service.router_protocol import RoutedBatch
 
 _TEXTS = ("lead_id", "status", "rep_id", "territory_id", "reason", "reason_code", "could_go_at")
-_NUMBERS = ("fair_share_before", "fair_share_after", "expected_value", "travel_km")
+_ROUNDED_BELOW = 1e15  # beyond, a float has no digits after the point
 _PIECE = 2_000
-_ALWAYS_TEXT = ("reason", "reason_code")
+_ALWAYS_TEXT = frozenset({"reason", "reason_code"})
 
 
 def route_answer(batch: RoutedBatch) -> bytes:
@@ -50,9 +54,25 @@ def _decisions(frame: pd.DataFrame) -> list[dict[str, Any]]:
     for name in _TEXTS:
         blank = "" if name in _ALWAYS_TEXT else None
         columns[name] = [str(v) if isinstance(v, str) and v else blank for v in ordered[name].tolist()]
-    for name in _NUMBERS:
-        columns[name] = [None if v is None or not math.isfinite(v) else float(v) for v in ordered[name].tolist()]
+    for name, digits in DIGITS.items():
+        numbers = np.array(ordered[name], np.float64)
+        close = np.abs(numbers) < _ROUNDED_BELOW
+        numbers[close] = numbers[close].round(digits)
+        columns[name] = [v if math.isfinite(v) else None for v in numbers.tolist()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def known(value: Any) -> Any:
+    """Return what :func:`plain` returns, and blank text as null, as in the answer to a batch; reasons stay text."""
+    return _without_blanks(plain(value))
+
+
+def _without_blanks(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: v if k in _ALWAYS_TEXT else _without_blanks(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_blanks(inner) for inner in value]
+    return None if value == "" else value
 
 
 def as_json(answer: Any) -> bytes:

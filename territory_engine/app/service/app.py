@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
@@ -17,28 +18,43 @@ from territory_engine.app.service.answer_models import (
     Health,
     LeadAnswer,
     OutcomesAnswer,
+    QueueAnswer,
     Readiness,
     RepsAnswer,
     RouteAnswer,
 )
-from territory_engine.app.service.answers import as_json, plain, route_answer, summary_of
+from territory_engine.app.service.answers import as_json, known, plain, route_answer, summary_of
 from territory_engine.app.service.bodies import read_body
 from territory_engine.app.service.errors import ServiceError, documented
 from territory_engine.app.service.gate import Gate, answer_problem, fault, record_of
 from territory_engine.app.service.limits import Places, RateLimit
 from territory_engine.app.service.metrics import CONTENT_TYPE, ServiceMetrics
-from territory_engine.app.service.models import EXAMPLE_BATCH, EXAMPLE_OUTCOMES, lead_model, request_models
+from territory_engine.app.service.models import (
+    EXAMPLE_BATCH,
+    EXAMPLE_OUTCOMES,
+    EXAMPLE_QUEUE,
+    MOST_WAITING,
+    lead_model,
+    request_models,
+)
 from territory_engine.app.service.openapi import body_of, describe
 from territory_engine.app.service.reference_page import reference_page
 from territory_engine.app.service.request_log import RequestLog
 from territory_engine.app.service.settings import ServiceSettings
-from territory_engine.app.service.validation import details_of, is_id, read_batch, read_outcomes
+from territory_engine.app.service.validation import (
+    details_of,
+    is_id,
+    page_problems,
+    read_batch,
+    read_outcomes,
+    read_queue_batch,
+)
 from territory_engine.errors import BatchConflictError, InputError, LedgerError, LedgerUnavailableError
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from territory_engine.app.service.router_protocol import LeadRouter
+    from territory_engine.app.service.router_protocol import LeadRouter, RoutedBatch
     from territory_engine.app.service.security import KeyRing
 
 T = TypeVar("T")
@@ -106,6 +122,18 @@ class Service:
             raise ServiceError(503, "not_ready", f"The service {what}.", headers={"Retry-After": _RETRY_S})
         return self._health
 
+    def answer(self, routed: RoutedBatch, facts: dict[str, Any]) -> bytes:
+        """Return the answer to a routed batch, and count it in the metrics and in what the log will say."""
+        summary = summary_of(routed)
+        facts.update(summary, repeated=bool(routed.repeated))
+        if routed.repeated:
+            self.metrics.repeated.inc()
+        else:
+            self.metrics.batch_leads.observe(summary["leads"])
+            for status in ("assigned", "queued", "rejected"):
+                self.metrics.leads.labels(status).inc(summary[status])
+        return route_answer(routed)
+
     @property
     def at_work(self) -> int:
         """How many threads are in the middle of something."""
@@ -168,6 +196,7 @@ def create_app(
     bodies = request_models(lead, settings)
     app.openapi = lambda: describe(app, bodies, keys=keys is not None)  # type: ignore[method-assign]  # FastAPI's own way
     _answer_errors(app)
+    _queue_routes(app, service)
     _lead_routes(app, service, TypeAdapter(list[lead]))  # type: ignore[valid-type]  # a model made while the program runs
     _service_routes(app, service)
     app.add_middleware(Gate, log=log, metrics=metrics, rate=RateLimit(settings.rate), keys=keys, hosts=hosts)
@@ -178,6 +207,11 @@ def _answer_errors(app: FastAPI) -> None:
     async def problem(request: Request, error: Exception) -> Response:
         if isinstance(error, ServiceError):
             return _Problem(error)
+        if isinstance(error, RequestValidationError):
+            try:
+                page_problems(error.errors()).raise_if_any()
+            except ServiceError as found:
+                return _Problem(found)
         if isinstance(error, HTTPException):
             code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
             words = {
@@ -187,7 +221,7 @@ def _answer_errors(app: FastAPI) -> None:
             return _Problem(ServiceError(error.status_code, code, words, headers=error.headers))
         return _Problem(fault())  # the gate, where the error arrives next, writes it to the log
 
-    for kind in (ServiceError, HTTPException, Exception):
+    for kind in (ServiceError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, problem)
 
 
@@ -207,7 +241,7 @@ def _json(body: bytes) -> Response:
 
 
 def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> None:
-    settings, metrics = service.settings, service.metrics
+    settings = service.settings
 
     @app.post(
         "/v1/leads/route",
@@ -227,16 +261,7 @@ def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> Non
             def work() -> bytes:
                 batch_id, records = read_batch(body, leads, settings)
                 facts["leads"] = len(records)
-                routed = service.router.route(records, batch_id)
-                summary = summary_of(routed)
-                facts.update(summary, repeated=bool(routed.repeated))
-                if routed.repeated:
-                    metrics.repeated.inc()
-                else:
-                    metrics.batch_leads.observe(summary["leads"])
-                    for status in ("assigned", "queued", "rejected"):
-                        metrics.leads.labels(status).inc(summary[status])
-                return route_answer(routed)
+                return service.answer(service.router.route(records, batch_id), facts)
 
             return _json(await service.call(service.writing, work))
 
@@ -252,7 +277,7 @@ def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> Non
 
         def work() -> bytes | None:
             found = service.router.lead(lead_id)
-            return None if found is None else as_json(plain(found))
+            return None if found is None else as_json(known(found))
 
         answer = None
         if is_id(lead_id):  # no other was ever routed, and databases refuse some of what is none
@@ -272,7 +297,7 @@ def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> Non
     async def reps() -> Response:
         """Level, open leads, leads of today, weight and availability, by the ledger and the policy."""
         async with service.reading.place():
-            return _json(await service.call(service.reading, lambda: as_json({"reps": plain(service.router.reps())})))
+            return _json(await service.call(service.reading, lambda: as_json({"reps": known(service.router.reps())})))
 
     @app.post(
         "/v1/outcomes",
@@ -292,6 +317,46 @@ def _lead_routes(app: FastAPI, service: Service, leads: TypeAdapter[Any]) -> Non
                 told = read_outcomes(body, settings)
                 facts["outcomes"] = len(told)
                 return as_json({"outcomes": plain(service.router.outcomes(told))})
+
+            return _json(await service.call(service.writing, work))
+
+
+def _queue_routes(app: FastAPI, service: Service) -> None:
+    @app.get(
+        "/v1/queue",
+        response_model=QueueAnswer,
+        responses=documented(422, *_READING),
+        summary="Which leads wait",
+        tags=["queue"],
+    )
+    async def queue(
+        limit: Annotated[int, Query(ge=1, le=MOST_WAITING, description="At most so many.")] = 1_000,
+        offset: Annotated[int, Query(ge=0, le=10**9, description="After the first so many.")] = 0,
+    ) -> Response:
+        """Why they wait, since when, and when they could go; who has waited longest first."""
+
+        def work() -> bytes:
+            return as_json(known(service.router.queue(limit=limit, offset=offset)))
+
+        async with service.reading.place():
+            return _json(await service.call(service.reading, work))
+
+    @app.post(
+        "/v1/queue/route",
+        response_model=RouteAnswer,
+        responses=documented(*_WRITING),
+        openapi_extra=body_of("QueueRequest", EXAMPLE_QUEUE),
+        summary="Route the leads that wait",
+        tags=["queue"],
+    )
+    async def route_queue(request: Request) -> Response:
+        """Every lead that waits is in the answer; who still cannot go waits on. The same batch_id gets the same answer."""
+        facts = record_of(request.scope).facts
+        async with service.writing.place():
+            body = await read_body(request, service.settings)
+
+            def work() -> bytes:
+                return service.answer(service.router.route_queue(read_queue_batch(body)), facts)
 
             return _json(await service.call(service.writing, work))
 

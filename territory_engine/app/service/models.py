@@ -25,6 +25,7 @@ _NOT_CLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SKEW = timedelta(minutes=5)  # the clocks of two systems differ
 _LONGEST_TEXT = 500
 _MOST_ITEMS = 100
+MOST_WAITING = 10_000  # leads of the queue in one answer
 _LARGEST_INTEGER = 2**53  # the last that a float, and so any JSON reader, has exactly
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -133,6 +134,8 @@ ALLOWED = {
     "leads": "a list of leads, at least one",
     "outcomes": "a list of outcomes, at least one",
     "lead_id": "text of 1 to 200 characters, without control characters, and not beginning with =, +, - or @",
+    "limit": f"a whole number from 1 to {MOST_WAITING:,}",
+    "offset": "a whole number from 0 up",
     "outcome_id": "text of 1 to 200 characters, without control characters",
     "kind": "accepted, contacted, won, lost or returned",
     "at": "ISO 8601 with an offset, such as 2026-03-02T09:30:00Z, not in the future",
@@ -259,6 +262,8 @@ EXAMPLE_BATCH: dict[str, Any] = {
     ],
 }
 
+EXAMPLE_QUEUE: dict[str, Any] = {"batch_id": "queue-2026-03-02-1000"}
+
 EXAMPLE_OUTCOMES: dict[str, Any] = {
     "outcomes": [
         {"outcome_id": "O-771", "lead_id": "L-17", "kind": "won", "at": "2026-03-05T16:00:00Z", "value": 11500}
@@ -266,8 +271,16 @@ EXAMPLE_OUTCOMES: dict[str, Any] = {
 }
 
 
-def request_models(lead: type[BaseModel], settings: ServiceSettings) -> tuple[type[BaseModel], type[BaseModel]]:
-    """Return the models of both request bodies, which document them; they are checked lead by lead."""
+class QueueRequest(BaseModel):
+    """A batch of the leads that wait. The same `batch_id` gets the same answer, whoever waits by then."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE_QUEUE]})
+
+    batch_id: Id = Field(description="Chosen by the caller, one per batch.")
+
+
+def request_models(lead: type[BaseModel], settings: ServiceSettings) -> tuple[type[BaseModel], ...]:
+    """Return the models of the request bodies, which document them; they are checked lead by lead."""
     batch = create_model(
         "RouteRequest",
         __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE_BATCH]}),
@@ -287,4 +300,4 @@ def request_models(lead: type[BaseModel], settings: ServiceSettings) -> tuple[ty
             Field(min_length=1, max_length=settings.max_leads, description="The answer has the same order."),
         ),
     )
-    return batch, outcomes
+    return batch, outcomes, QueueRequest

@@ -79,6 +79,17 @@ class LeadRouter(Protocol):
         """Return a lead's state, its decisions so far and their explanation; None if it was never routed."""
         ...
 
+    def route_queue(self, batch_id: str, /) -> RoutedBatch:
+        """Route the leads that wait as a batch, or return the stored answer where the ``batch_id`` was used; see :meth:`route`."""
+        ...
+
+    def queue(self, *, limit: int, offset: int) -> dict[str, Any]:
+        """Return ``total`` (how many wait) and ``leads``, at most ``limit`` after the first ``offset``.
+
+        Of each lead ``lead_id``, ``reason``, ``reason_code``, ``could_go_at`` (ISO 8601 or None), ``since``, ``batch_id``.
+        """
+        ...
+
     def reps(self) -> list[dict[str, Any]]:
         """Return where every rep stands: level, open leads, today, weight, availability."""
         ...

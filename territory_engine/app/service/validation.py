@@ -62,6 +62,31 @@ def read_batch(
         400 (no JSON), 413 (too many leads) or 422 (fields, each with its path).
     """
     content, items, problems = _read(body, "leads", ("batch_id",), settings)
+    batch_id = _batch_id(content, problems)
+    checked = _checked(items, leads, "leads", problems)
+    _cross_checks(items, problems)
+    if settings.extra_fields:
+        _names(items, problems)
+    problems.raise_if_any()
+    names = {name: field.alias for name, field in type(checked[0]).model_fields.items() if field.alias}
+    return batch_id, [_record(lead, names) for lead in checked]
+
+
+def read_queue_batch(body: bytes) -> str:
+    """Return the ID of a batch of the leads that wait; raises as :func:`read_batch`."""
+    problems = Problems()
+    content = _parsed(body)
+    if not isinstance(content, dict):
+        problems.add("", "is not an object", content, "an object with batch_id")
+        problems.raise_if_any()
+    for name in content.keys() - {"batch_id"}:
+        problems.add(_part(name), "is not a field of the request", content[name], "batch_id", "leave it out")
+    batch_id = _batch_id(content, problems)
+    problems.raise_if_any()
+    return batch_id
+
+
+def _batch_id(content: dict[str, Any], problems: Problems) -> str:
     batch_id = content.get("batch_id")
     try:
         _ID.validate_python(batch_id, strict=True)
@@ -70,13 +95,7 @@ def read_batch(
             _translate(error.errors(include_url=False, include_context=False), "", "batch_id", problems)
         else:
             problems.add("batch_id", "is missing", allowed=ALLOWED["batch_id"])
-    checked = _checked(items, leads, "leads", problems)
-    _cross_checks(items, problems)
-    if settings.extra_fields:
-        _names(items, problems)
-    problems.raise_if_any()
-    names = {name: field.alias for name, field in type(checked[0]).model_fields.items() if field.alias}
-    return str(batch_id), [_record(lead, names) for lead in checked]
+    return str(batch_id)
 
 
 def is_id(text: str) -> bool:
@@ -110,16 +129,7 @@ def _read(
     most = settings.max_leads
     if _may_be_too_many(body, most):
         raise _too_many(key, most, None)
-    try:
-        content = from_json(body, allow_inf_nan=False, cache_strings="keys")
-    except ValueError as error:
-        where = re.search(r"line \d+ column \d+", str(error))
-        raise ServiceError(
-            400,
-            "invalid_json",
-            f"The body is not JSON{f' at {where.group()}' if where else ''}: {_json_complaint(str(error))}."
-            " Remedy: send JSON in UTF-8; NaN and Infinity are no JSON, leave such a field out.",
-        ) from None
+    content = _parsed(body)
     problems = Problems()
     if not isinstance(content, dict):
         problems.add("", "is not an object", content, f"an object with {', '.join((*others, key))}")
@@ -138,6 +148,19 @@ def _read(
     elif len(items) > most:
         raise _too_many(key, most, len(items))
     return content, items if isinstance(items, list) else [], problems
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return from_json(body, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        where = re.search(r"line \d+ column \d+", str(error))
+        raise ServiceError(
+            400,
+            "invalid_json",
+            f"The body is not JSON{f' at {where.group()}' if where else ''}: {_json_complaint(str(error))}."
+            " Remedy: send JSON in UTF-8; NaN and Infinity are no JSON, leave such a field out.",
+        ) from None
 
 
 def _json_complaint(text: str) -> str:
@@ -287,6 +310,15 @@ def details_of(findings: Iterable[Finding]) -> Problems:
         place = f"leads[{finding.row - 1}]" if finding.row else finding.file or ""
         path = ".".join(part for part in (place, finding.column) if part)
         problems.add(path, finding.what, finding.value, finding.allowed, finding.remedy)
+    return problems
+
+
+def page_problems(errors: Iterable[Any]) -> Problems:
+    """Return what is wrong with the parameters of an address."""
+    problems = Problems()
+    for error in errors:
+        name = str(error["loc"][-1])
+        problems.add(name, "is not a whole number in range", error.get("input"), ALLOWED.get(name))
     return problems
 
 

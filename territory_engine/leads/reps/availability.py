@@ -202,6 +202,14 @@ def moment_in_words(seconds: int, zone: ZoneInfo) -> str:
     return f"{_WEEKDAYS[local.weekday()]} {day_in_words(local.date())} {local:%H:%M} ({zone.key})"
 
 
+def late_in_words(at_work: int | None, zone: ZoneInfo, within_h: float) -> str:
+    """Say why somebody is at work too late: from when on (None: not within a year), and how soon it would have to be."""
+    wanted = f"a lead is to be answered within {within_h:g} h"
+    if at_work is None:
+        return f"is not at work within a year; {wanted}"
+    return f"is next at work {moment_in_words(at_work, zone)}; {wanted}"
+
+
 def iso_moment(seconds: int) -> str:
     """Return a UTC moment as ISO 8601 writes it: ``"2026-11-30T08:00:00Z"``."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,7 +9,7 @@ import numpy as np
 from solvers.problem import LIMIT_SLACK
 from territory_engine.grammar import listed, not_above, not_below
 from territory_engine.leads.batch import Refusal
-from territory_engine.leads.reps.availability import iso_moment, moment_in_words
+from territory_engine.leads.reps.availability import iso_moment, late_in_words
 from territory_engine.leads.reps.working_hours import zone_of
 
 if TYPE_CHECKING:
@@ -112,14 +112,10 @@ def _by_absence(suitability: Suitability, row: int) -> Refusal | None:
     start = suitability.takes_leads_from[row]
     if not start <= suitability.now:
         hours = suitability.policy.hours.respond_within_h or 0.0
-        wanted = f"a lead is to be answered within {hours:g} h"
         work = roster.next_at_work[row]
-        if np.isnat(work):
-            return Refusal("hours", f"is not at work within a year; {wanted}")
         zone = zone_of(str(roster.frame["time_zone"].iloc[row]))
-        return Refusal(
-            "hours", f"is next at work {moment_in_words(int(work.astype(np.int64)), zone)}; {wanted}", _iso(start)
-        )
+        at_work = None if np.isnat(work) else int(work.astype(np.int64))
+        return Refusal("hours", late_in_words(at_work, zone, hours), _iso(start))
     return None
 
 

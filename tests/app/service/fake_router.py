@@ -90,6 +90,28 @@ class FakeRouter:
                 return {"lead_id": lead_id, "state": "assigned", "decisions": [{"batch_id": batch_id, "at": NOON}]}
         return None
 
+    def _waiting(self) -> list[dict[str, Any]]:
+        waiting = {}
+        for records, (batch_id, (_, batch)) in zip(self.seen, self.batches.items(), strict=True):
+            frame = batch.decisions.sort_values("position")
+            for record, (_, row) in zip(records, frame.iterrows(), strict=True):
+                waiting.pop(row["lead_id"], None)
+                if row["status"] == "queued":
+                    told = {name: row[name] for name in ("lead_id", "reason", "reason_code", "could_go_at")}
+                    waiting[row["lead_id"]] = ({**told, "since": NOON, "batch_id": batch_id}, record)
+        self.waiting_records = [record for _, record in waiting.values()]
+        return [told for told, _ in waiting.values()]
+
+    def queue(self, *, limit: int, offset: int) -> dict[str, Any]:
+        waiting = self._waiting()
+        return {"total": len(waiting), "leads": waiting[offset : offset + limit]}
+
+    def route_queue(self, batch_id: str) -> FakeBatch:
+        if batch_id in self.batches:
+            return self.route(json.loads(self.batches[batch_id][0]), batch_id)
+        self._waiting()
+        return self.route(self.waiting_records, batch_id)
+
     def reps(self) -> list[dict[str, Any]]:
         return [{"rep_id": "R1", "level": 1.0, "open_leads": 2, "limit": float("inf")}]
 

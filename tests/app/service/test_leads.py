@@ -240,3 +240,40 @@ def test_numbers_of_other_libraries_become_json() -> None:
     value = {"a": numpy.float64("nan"), "b": numpy.array([1, 2]), 3: (math.inf, numpy.bool_(True))}
     assert plain(value) == {"a": None, "b": [1, 2], "3": [None, True]}
     TypeAdapter(dict[str, Any]).dump_json(plain(value))
+
+
+def test_who_waits_is_told_page_by_page_and_routed_as_a_batch(caller: Any) -> None:
+    caller.route([{"lead_id": "a"}, {"lead_id": "b", "segment": "full"}, {"lead_id": "c", "segment": "full"}])
+    page = caller("GET", "/v1/queue", params={"limit": 1, "offset": 1}).json()
+    assert page == {
+        "total": 2,
+        "leads": [
+            {
+                "lead_id": "c",
+                "reason": "nobody can take it",
+                "reason_code": "full",
+                "could_go_at": "2026-03-03T08:00:00Z",
+                "since": "2026-03-02T12:00:00Z",
+                "batch_id": "B1",
+            }
+        ],
+    }
+    routed = caller("POST", "/v1/queue/route", json={"batch_id": "Q1"})
+    assert [lead["lead_id"] for lead in routed.json()["leads"]] == ["b", "c"]
+    assert caller("POST", "/v1/queue/route", json={"batch_id": "Q1"}).json()["repeated"]
+    assert {"leads": 2, "queued": 2, "repeated": False}.items() <= caller.lines[2].items()
+    assert 'territory_engine_leads_total{status="queued"} 4.0' in caller("GET", "/metrics").text
+
+
+def test_what_is_wrong_with_a_request_about_the_queue_is_told_with_its_path(caller: Any) -> None:
+    refused = caller("GET", "/v1/queue", params={"limit": 0, "offset": "x"})
+    assert refused.status_code == 422
+    told = refused.json()["error"]["details"]
+    assert [(one["path"], one["allowed"]) for one in told] == [
+        ("limit", "a whole number from 1 to 10,000"),
+        ("offset", "a whole number from 0 up"),
+    ]
+    for body, path in (({}, "batch_id"), ({"batch_id": "q", "leads": []}, "leads"), ([], "")):
+        refused = caller("POST", "/v1/queue/route", json=body)
+        assert (refused.status_code, refused.json()["error"]["details"][0]["path"]) == (422, path)
+    assert caller("POST", "/v1/queue/route", json={"batch_id": 3}).status_code == 422

@@ -44,6 +44,8 @@ def api(keyed: tuple[Any, str]) -> Any:
 
 
 OPERATIONS = [
+    "GET /v1/queue",
+    "POST /v1/queue/route",
     "POST /v1/leads/route",
     "GET /v1/leads/{lead_id}",
     "GET /v1/reps",
@@ -87,6 +89,7 @@ def test_every_route_documents_its_errors_with_the_envelope(keyed: tuple[Any, st
     writing = {"200", "400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503"}
     assert set(document["paths"]["/v1/leads/route"]["post"]["responses"]) == writing
     assert set(document["paths"]["/v1/outcomes"]["post"]["responses"]) == writing
+    assert set(document["paths"]["/v1/queue/route"]["post"]["responses"]) == writing
     assert {"404", "401", "429", "503"} <= set(document["paths"]["/v1/leads/{lead_id}"]["get"]["responses"])
     for operations in document["paths"].values():
         for operation in operations.values():

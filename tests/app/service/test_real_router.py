@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,43 @@ def test_a_files_own_column_names_are_not_asked_of_json(serve: Any, tmp_path: Pa
     policy = tmp_path / "policy.toml"
     policy.write_text('[columns]\nlead_id = "Id"\ncompany = "Firm"\n')
     assert serve(policy).route(LEADS[:1]).status_code == 200
+
+
+def test_who_waits_is_told_and_routed_once_there_is_room(serve: Any, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[limits]\nopen_leads = 1\n")
+    caller = serve(policy)
+    caller.route([{"lead_id": f"L{k}"} for k in range(4)])
+    told = caller("GET", "/v1/queue", params={"limit": 1, "offset": 1})
+    assert told.status_code == 200, told.text
+    assert told.json()["total"] == 2
+    (lead,) = told.json()["leads"]
+    assert (lead["lead_id"], lead["reason_code"], lead["could_go_at"]) == ("L3", "full", None)
+    answer = caller("GET", "/v1/leads/L3").json()
+    assert answer["rep_id"] is None
+    assert {answer["decisions"][0][name] for name in ("rep_id", "territory_id", "could_go_at")} == {None}
+    won = {"outcome_id": "o1", "lead_id": "L0", "kind": "won", "at": "2026-03-05T16:00:00Z"}
+    assert caller("POST", "/v1/outcomes", json={"outcomes": [won]}).status_code == 200
+    routed = caller("POST", "/v1/queue/route", json={"batch_id": "q1"})
+    assert routed.json()["summary"] == {"leads": 2, "assigned": 1, "queued": 1, "rejected": 0}
+    again = caller("POST", "/v1/queue/route", json={"batch_id": "q1"}).json()
+    assert {**again, "repeated": False} == routed.json()
+    assert caller("GET", "/v1/queue").json()["total"] == 1
+
+
+def test_numbers_are_rounded_as_in_the_file_of_answers(serve: Any) -> None:
+    lead = serve().route([{**LEADS[0], "latitude": 41.1234}]).json()["leads"][0]
+    for name, digits in (("travel_km", 1), ("expected_value", 2), ("fair_share_after", 6)):
+        assert lead[name] == round(lead[name], digits)
+
+
+def test_reps_out_of_hours_take_no_leads(serve: Any, tmp_path: Path) -> None:
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    later = days[(datetime.now(UTC).weekday() + 3) % 7]
+    (tmp_path / "reps.csv").write_text(f"rep_id,working_days\nR1,\nR2,{later}\n")
+    policy = tmp_path / "policy.toml"
+    policy.write_text('reps = "reps.csv"\n[hours]\nrespond_within_h = 1\n')
+    reps = {rep["rep_id"]: rep for rep in serve(policy)("GET", "/v1/reps").json()["reps"]}
+    assert reps["R1"]["takes_leads"]
+    assert not reps["R2"]["takes_leads"]
+    assert reps["R2"]["why_not"].endswith("a lead is to be answered within 1 h")

@@ -257,3 +257,25 @@ def test_all_outcomes_are_recorded_or_none_and_every_finding_is_told(make_router
     assert not len(router.ledger.outcomes())
     assert router.outcomes([won]) == [{"outcome_id": "o1", "lead_id": "L1", "result": "recorded"}]
     assert router.outcomes([won])[0]["result"] == "known already"
+
+
+def test_a_batch_for_a_moment_before_the_newest_batch_says_so(make_router: MakeRouter) -> None:
+    router = make_router({"limits": {"per_day": 1}})
+    on_monday = router.route(nowhere("L1", "L2", "L3", "L4", "L5", "L6"), "b", at=MONDAY)
+    assert on_monday.proof["notices"] == []
+    assert router.route_queue("again", at=MONDAY).proof["notices"] == []
+    before = router.route_queue("before", at=MONDAY - timedelta(days=2))
+    (notice,) = before.proof["notices"]
+    assert "earlier than the last batch, routed for" in notice
+    assert "days and weeks counted since stay counted" in notice
+    assert before.queued == 1
+
+
+def test_standings_and_batches_agree_on_who_is_at_work_soon_enough(make_router: MakeRouter) -> None:
+    reps = pd.DataFrame({"rep_id": ["R1", "R2"], "time_zone": "UTC", "working_days": ["Mon", "Tue"]})
+    router = make_router({"hours": {"respond_within_h": 2}}, reps=reps)
+    told = {rep["rep_id"]: rep for rep in router.reps(at=MONDAY)}
+    assert {rep for rep, one in told.items() if not one["takes_leads"]} == {"R2"}
+    assert "is next at work Tue" in told["R2"]["why_not"]
+    routed = router.route(nowhere(*(f"L{k}" for k in range(20))), "b", at=MONDAY)
+    assert set(routed.decisions["rep_id"]) == {"R1", "R3", "R4", "R5"}
