@@ -95,7 +95,7 @@ class RoutedBatch:
             chosen = self.decisions[self.decisions["status"] == status]
             if len(chosen):
                 codes = chosen["reason_code"].value_counts(sort=True)
-                told = ", ".join(f"{number:,} {str(code).replace('_', ' ')}" for code, number in codes.items())
+                told = ", ".join(_counted_code(str(code), int(number)) for code, number in codes.items())
                 first = chosen.iloc[0]
                 lines += ["", f"{status.capitalize()}: {told}. The first, {first['lead_id']}: {first['reason']}"]
         return "\n".join(lines)
@@ -105,24 +105,42 @@ class RoutedBatch:
         parts = self.proof.get("parts") or []
         if not parts or not self.assigned:
             return "Nothing was split."
-        proved = set(parts[-1]["proved"])
+        shared, unit = parts[-1], float(self.proof.get("value_unit", 1.0))
         over = " over the pairs that were kept" if self.proof.get("truncated") else ""
-        least = (
+        told = []
+        if len(parts) > 1:
+            # Matched leads were settled first, by rank and value alone, and count towards nobody's share.
+            shared_leads = int(self.decisions["charged"].gt(0).sum())
+            matched = self.assigned - shared_leads
+            went = "lead went to its match" if matched == 1 else "leads went to their matches"
+            told.append(f"{matched:,} {went} first, without counting towards the shares.")
+            if not shared_leads:
+                return told[0]
+            what = "Of the rest, proved"
+        else:
+            what = "Proved"
+        if not {"assigned", "rank", "fairness"} <= set(shared["proved"]):
+            told.append("Found by exchanges, not proved: a more even split may exist.")
+            return " ".join(told)
+        how = (
             "in squares of leads per weight" if self.proof.get("objective") == "squares" else "by the fullest rep first"
         )
-        if {"assigned", "rank", "fairness"} <= proved:
-            text = f"Proved{over}: no split assigns more leads, follows the matches better, or is more even ({least})"
+        slack = int(self.proof.get("slack") or 0)
+        but = f", but for the slack of {counted(slack, 'lead')}" if slack else ""
+        value = shared["value_sum"] * unit
+        if slack:
+            gain = (shared["value_sum"] - shared["fairest_value"]) * unit
+            rest = f"the slack is worth {gain:,.2f}"
+        elif self.proof.get("then") == "even_value":
+            rest = "no exchange of two leads makes the shares of value more even"
+        elif "value" in shared["proved"]:
+            rest = f"of all that are as even, none is worth more than its {value:,.2f}"
         else:
-            text = "Found by exchanges, not proved: a more even split may exist"
-        value = parts[-1]["value_sum"] * self.proof.get("value_unit", 1.0)
-        if self.proof.get("slack"):
-            gain = (parts[-1]["value_sum"] - parts[-1]["fairest_value"]) * self.proof.get("value_unit", 1.0)
-            return f"{text.replace('or is more even', 'or is more even but for the slack')}; the slack is worth {gain:,.2f}."
-        if self.proof.get("then") == "even_value":
-            return f"{text}; no exchange of two leads makes the shares of value more even."
-        if "value" in proved:
-            return f"{text}; of all that are as even, none is worth more than its {value:,.2f}."
-        return f"{text}; it is worth {value:,.2f}."
+            rest = f"it is worth {value:,.2f}"
+        told.append(
+            f"{what}{over}: no split assigns more leads, follows the matches better, or is more even ({how}){but}; {rest}."
+        )
+        return " ".join(told)
 
     def _rep_table(self) -> list[str]:
         """Return who got how much, most leads first."""
@@ -156,3 +174,15 @@ class RoutedBatch:
 
     def __str__(self) -> str:
         return self.summary()
+
+
+def _counted_code(code: str, number: int) -> str:
+    """Return how many leads wait, or were set aside, for one reason."""
+    if code == "already_routed":
+        return f"{number:,} {'has' if number == 1 else 'have'} been given to a rep before"
+    one = {
+        "bad_data": "with bad data", "ambiguous": "could be several owners'", "full": "for lack of room",
+        "match": "for its match alone" if number == 1 else "for their matches alone",
+        "unavailable": "until somebody is there", "ineligible": "that nobody may take",
+    }.get(code, code.replace("_", " "))  # fmt: skip
+    return f"{number:,} {one}"

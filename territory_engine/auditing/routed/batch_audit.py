@@ -202,13 +202,16 @@ def _sentence(batch: StoredBatch) -> str:
     parts = batch.proof.get("parts") or [{}]
     proved = set(parts[-1].get("proved", ()))
     given, waiting = int(batch.assigned.sum()), int((batch.status == "queued").sum())
-    size = f"{given:,} leads assigned, {waiting:,} waiting"
+    size = f"{given:,} {'lead' if given == 1 else 'leads'} assigned, {waiting:,} waiting"
+    if not given:
+        return f"{size}. Every rule holds: nothing could be assigned, so that there is no split to prove fair"
     over = " over the pairs that were kept" if batch.proof.get("truncated") else ""
     if not {"assigned", "rank", "fairness"} <= proved:
         return f"{size}: every rule holds; that the split is the fairest is not claimed"
     slack = batch.setting("fair_share", "fairness_slack", 0)
     even = f"is more even but for the slack of {slack}" if slack else "is more even"
-    text = f"{size}. Proved fair{over}: no other split assigns more leads, follows the matches better, or {even}"
+    apart = ", leads that went to their matches apart" if len(parts) > 1 else ""
+    text = f"{size}. Proved fair{over}{apart}: no other split assigns more leads, follows the matches better, or {even}"
     if "value" in proved:
         return f"{text}; and none of those {'within it' if slack else 'that are as fair'} is worth more"
     return f"{text}; and no exchange of two leads makes shares of value more even"

@@ -61,7 +61,9 @@ def check_ledger(reader: LedgerReader) -> list[Check]:
     for outcome in told[next_outcome:]:
         _take_in(replayed, outcome, charged)
     _compare_now(replayed, reader.counters(), reader.next_turn())
-    message = _first(replayed.chain) or f"counters before each of {len(batches):,} batches follow from those before it"
+    message = _first(replayed.chain) or (
+        f"counters before each of {len(batches):,} {'batch' if len(batches) == 1 else 'batches'} follow from those before it"
+    )
     checks.append(Check("chain", not replayed.chain, message))
     message = _first(replayed.totals) or f"counters of {len(replayed.counters):,} reps are exactly what was recorded"
     checks.append(Check("totals", not replayed.totals, message))
