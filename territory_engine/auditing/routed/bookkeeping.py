@@ -9,7 +9,6 @@ import numpy as np
 from territory_engine.auditing.checks import Check, verdict
 from territory_engine.auditing.numbers import agree
 from territory_engine.auditing.routed.stored_batch import LEVEL_UNIT
-from territory_engine.grammar import counted
 
 if TYPE_CHECKING:
     from territory_engine.auditing.routed.stored_batch import StoredBatch
@@ -24,7 +23,7 @@ def check_leads(batch: StoredBatch) -> Check:
         if told[status] != number
     ]  # fmt: skip
     if told["leads"] != len(batch):
-        wrong.append(f"{counted(told['leads'], 'lead')} told, {counted(len(batch), 'decision')}")
+        wrong.append(f"{told['leads']:,} leads told, {len(batch):,} decisions")
     elif not np.array_equal(batch.decisions["position"], np.arange(len(batch))):
         wrong.append("the decisions' positions are not 0, 1, 2, …")
     ids = batch.decisions["lead_id"][batch.status != "rejected"]
@@ -37,8 +36,8 @@ def check_leads(batch: StoredBatch) -> Check:
     return Check("leads", not wrong, message, {status: float(number) for status, number in counted.items()})
 
 
-def _listed(numbers: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {status}" for status, number in numbers.items())
+def _listed(counted: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {status}" for status, number in counted.items())
 
 
 def check_assignments(batch: StoredBatch) -> Check:
