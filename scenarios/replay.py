@@ -213,13 +213,29 @@ def replay(
         ]  # fmt: skip
         stage("comparing")
         if owners is not None:
-            runs.append(_what_happened(stream, owners))
+            runs.append(_what_happened(stream, _as_reps(owners, new_router.roster(moment_of(moments[-1])).frame)))
         suitability = new_router.suitability(stream.batch, moment_of(moments[-1]))
         valued = [_valued(run, suitability) for run in runs]
     return Replay(
         new=valued[0], old=valued[1], actual=valued[2] if owners is not None else None, set_aside=stream.set_aside,
         schedule=schedule, close_after_days=close_after_days, notices=_notices(valued, stream, new_policy, old_policy),
     )  # fmt: skip
+
+
+def _as_reps(owners: NDArray[np.object_], reps: pd.DataFrame) -> NDArray[np.object_]:
+    """Return the rep that each owner is by ID, name or e-mail, in any case where only one is meant; others as they are."""
+    known: dict[str, set[str]] = {}
+    columns = [reps.index.astype(str)] + [reps[c].astype(str) for c in ("name", "email", "e_mail") if c in reps.columns]
+    for column in columns:
+        for rep, text in zip(reps.index.astype(str), column, strict=True):
+            known.setdefault(text.strip().casefold(), set()).add(rep)
+    ids = set(reps.index.astype(str))
+
+    def one(owner: str) -> str:
+        meant = known.get(owner.strip().casefold(), set())
+        return next(iter(meant)) if owner not in ids and owner.strip() and len(meant) == 1 else owner
+
+    return np.array([one(str(owner)) for owner in owners], object)
 
 
 def _loaded(policy: str | Path | Policy) -> tuple[Policy, Path]:

@@ -83,11 +83,11 @@ _ROWS: tuple[tuple[str, str, str, Callable[[float], str], int], ...] = (
 )  # fmt: skip
 
 _WAITING = {
-    "ambiguous": "because it could be several owners'",
-    "full": "because whoever can take it has no room",
-    "match": "for the rep whose account or territory it is",
-    "unavailable": "because nobody who can take it is there",
-    "ineligible": "because nobody can take it",
+    "ambiguous": ("because it could be several owners'", "because they could be several owners'"),
+    "full": ("because whoever can take it has no room", "because whoever can take them has no room"),
+    "match": ("for the rep whose account or territory it is", "for the reps whose accounts or territories they are"),
+    "unavailable": ("because nobody who can take it is there", "because nobody who can take them is there"),
+    "ineligible": ("because nobody can take it", "because nobody can take them"),
 }
 
 _UNKNOWN_OF_WHAT_HAPPENED = {
@@ -144,14 +144,17 @@ def headline(replay: Replay) -> list[str]:
     waiting = int(replay.totals["new"]["waiting"])
     if waiting:
         reasons = replay.new.leads.loc[replay.new.leads["status"] == "queued", "reason_code"].value_counts()
-        words = [f"{count:,} {_WAITING.get(str(code), str(code))}" for code, count in reasons.items()]
+        words = [
+            f"{count:,} {_WAITING.get(str(code), (str(code),) * 2)[int(count != 1)]}" for code, count in reasons.items()
+        ]
         why = f": {'; '.join(words)}" if len(words) > 1 else f", {words[0].partition(' ')[2]}"
         told.append(f"{counted(waiting, 'lead waits', 'leads wait')} at the end under {name}{why}.")
     if replay.actual is not None:
         owned = (replay.actual.leads["rep_id"] != "").to_numpy()
         other = owned & (replay.actual.leads["rep_id"] != replay.new.leads["rep_id"]).to_numpy()
         told.append(
-            f"Of {counted(int(owned.sum()), 'lead')} whose rep is known, {int(other.sum()):,} really had another."
+            f"Of {counted(int(owned.sum()), 'lead')} whose real rep is known, {int(other.sum()):,} went to another rep than"
+            f" {name} would give {'it' if other.sum() == 1 else 'them'} to."
         )
     return told
 

@@ -25,11 +25,15 @@ def not_below(number: float) -> str:
     return not_above(-number).removeprefix("-") if number > 0 else not_above(number)
 
 
-def counted(amount: int, noun: str, plural: str | None = None) -> str:
+def counted(amount: int, noun: str, several: str | None = None) -> str:
     """Return a number of things in words: ``"1 account"``, ``"2,000 accounts"``, ``"1 territory"``."""
-    if plural is None:
-        plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{amount:,} {noun if amount == 1 else plural}"
+    return f"{amount:,} {noun if amount == 1 else several or plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return a noun for several: ``"accounts"``, ``"territories"``."""
+    ending = noun[-2:-1] not in tuple("aeiou") and noun.endswith("y")
+    return f"{noun[:-1]}ies" if ending else f"{noun}s"
 
 
 def listed(words: Sequence[str]) -> str:

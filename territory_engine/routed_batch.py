@@ -100,7 +100,7 @@ class RoutedBatch:
             chosen = self.decisions[self.decisions["status"] == status]
             if len(chosen):
                 codes = chosen["reason_code"].value_counts(sort=True)
-                told = ", ".join(f"{number:,} {str(code).replace('_', ' ')}" for code, number in codes.items())
+                told = ", ".join(_counted_code(str(code), int(number)) for code, number in codes.items())
                 first = chosen.iloc[0]
                 lines += ["", f"{status.capitalize()}: {told}. The first, {first['lead_id']}: {first['reason']}"]
         return "\n".join(lines)
@@ -194,3 +194,15 @@ class RoutedBatch:
 
     def __str__(self) -> str:
         return self.summary()
+
+
+def _counted_code(code: str, number: int) -> str:
+    """Return how many leads wait, or were set aside, for one reason."""
+    if code == "already_routed":
+        return f"{number:,} {'has' if number == 1 else 'have'} been given to a rep before"
+    one = {
+        "bad_data": "with bad data", "ambiguous": "could be several owners'", "full": "for lack of room",
+        "match": "for its match alone" if number == 1 else "for their matches alone",
+        "unavailable": "until somebody is there", "ineligible": "that nobody may take",
+    }.get(code, code.replace("_", " "))  # fmt: skip
+    return f"{number:,} {one}"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.grammar import counted
+from territory_engine.leads.pool_reasons import pool_reasons, rep_names
 from territory_engine.leads.reps.availability import iso_moment
 from territory_engine.leads.reps.capacity import capacity_refusal, room_from
 from territory_engine.leads.suitability.obstacles import obstacle_words, obstacles
@@ -73,9 +74,10 @@ def decisions_of(routing: Routing) -> pd.DataFrame:
     rank = np.full(n, -1, np.int64)
     rank[assigned] = routing.choices.rank[split.pair[assigned]]
     code[assigned] = np.array(_CODES, object)[rank[assigned]]
-    _assigned_reasons(routing, np.flatnonzero(assigned), rank, rep_id, reason)
+    names = rep_names(suitability.roster)
+    _assigned_reasons(routing, np.flatnonzero(assigned), rank, reason, names)
     could_go_at = np.full(n, "", object)
-    _queued_reasons(routing, np.flatnonzero(status == "queued"), code, reason, could_go_at)
+    _queued_reasons(routing, np.flatnonzero(status == "queued"), code, reason, could_go_at, names)
     before, after, charged = _shares(routing)
     value, km = np.full(n, np.nan), np.full(n, np.nan)
     value[assigned] = routing.choices.value[split.pair[assigned]]
@@ -141,80 +143,31 @@ def _already(state: LeadState) -> str:
 
 
 def _assigned_reasons(
-    routing: Routing,
-    leads: NDArray[np.int64],
-    rank: NDArray[np.int64],
-    rep_id: NDArray[np.object_],
-    reason: NDArray[np.object_],
+    routing: Routing, leads: NDArray[np.int64], rank: NDArray[np.int64], reason: NDArray[np.object_], names: list[str]
 ) -> None:
-    suitability, matches = routing.suitability, routing.suitability.matches
-    able, tight, turn = _able_and_turn(routing)
-    truncated = routing.choices.truncated
-    batch = "the batch over the pairs kept" if truncated else "the batch"
+    suitability, matches, split = routing.suitability, routing.suitability.matches, routing.split
     first = suitability.first_in_line
-    fair = suitability.policy.fair_share
     for lead in leads:
-        rep, evidence = rep_id[lead], matches.evidence[lead]
+        rep, evidence = names[split.rep[lead]], matches.evidence[lead]
         if rank[lead] == 0:
             reason[lead] = f"{rep} has its account: {evidence}."
             continue
-        why_not = _why_not_first(routing, int(lead)) if first[lead] >= 0 or matches.rep_id[lead] else ""
+        why_not = _why_not_first(routing, int(lead), names) if first[lead] >= 0 or matches.rep_id[lead] else ""
         if rank[lead] == 1:
-            reason[lead] = f"{why_not}{rep} has its territory: {evidence}."
+            reason[lead] = f"{why_not}The lead lies in {rep}'s territory: {evidence}."
             continue
-        if able[lead] == 1 and not truncated:
-            reason[lead] = f"{why_not}{rep} is the only rep who can take it."
-            continue
-        pool = f"{why_not}{counted(int(able[lead]), 'rep')} can take it"
-        if truncated:
-            pool = f"{why_not}Of those who can take it, {counted(int(able[lead]), 'rep was', 'reps were')} looked at"
-        if tight[lead] == 1 and able[lead] > 1:
-            reason[lead] = f"{pool}; with anybody but {rep}, one more lead would wait or go further down its line."
-        elif fair.fairness_slack:
-            reason[lead] = (
-                f"{pool}; within the {counted(fair.fairness_slack, 'lead')} of slack that the policy allows, the batch is"
-                f" worth most with {rep}."
-            )
-        elif turn[lead] == 1 and able[lead] > 1:
-            worse = "" if tight[lead] == able[lead] else ", or one more lead would wait or go further down its line"
-            reason[lead] = f"{pool}, and it is {rep}'s turn: with any other the shares would be less even{worse}."
-        elif fair.then == "even_value":
-            reason[lead] = (
-                f"{pool}; no split of {batch} has more even counts than the one with {rep}, and of those as even this one"
-                " evens out the values."
-            )
-        else:
-            reason[lead] = (
-                f"{pool}; no split of {batch} is more even than the one with {rep}, and of those as even none is worth"
-                " more."
-            )
+        reason[lead] = why_not
+    roster, counters = suitability.roster, routing.counters_before
+    last_turn = counters["last_turn"].reindex(roster.frame.index).fillna(0).to_numpy(np.int64)
+    fair = suitability.policy.fair_share
+    for lead, why in pool_reasons(routing.choices, routing.levels, split, fair, last_turn, names):
+        reason[lead] += why
 
 
-def _able_and_turn(routing: Routing) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return for each lead how many reps can take it, how many of them cost no match, and how many of those are as even."""
-    choices, split = routing.choices, routing.split
-    able = np.diff(choices.lead_start)
-    tight, turn = able.copy(), able.copy()
-    part = split.shared
-    problem, found = part.problem, part.split
-    if not len(problem.pair_rep):
-        return able, tight, turn
-    sizes = np.diff(problem.lead_start)
-    filled = np.flatnonzero(sizes)
-    starts = problem.lead_start[filled]
-    rank = problem.pair_rank + found.rank_price[problem.pair_rep]
-    least = np.repeat(np.minimum.reduceat(rank, starts), sizes[filled])
-    tight[part.leads[filled]] = np.add.reduceat((rank == least).astype(np.int64), starts)
-    price = np.where(rank == least, found.fair_price[problem.pair_rep], np.iinfo(np.int64).max)
-    lowest = np.repeat(np.minimum.reduceat(price, starts), sizes[filled])
-    turn[part.leads[filled]] = np.add.reduceat((price == lowest).astype(np.int64), starts)
-    return able, tight, turn
-
-
-def _why_not_first(routing: Routing, lead: int) -> str:
+def _why_not_first(routing: Routing, lead: int, names: list[str]) -> str:
     """Say why the one who comes first for a lead does not have it, as a sentence and a space."""
     suitability = routing.suitability
-    matches, roster = suitability.matches, suitability.roster
+    matches = suitability.matches
     told = []
     for row, whose, wanted in (
         (int(suitability.owner[lead]), "its account", suitability.policy.matching.owner == "first"),
@@ -228,7 +181,10 @@ def _why_not_first(routing: Routing, lead: int) -> str:
             continue
         if routing.split.rep[lead] == row:
             break
-        told.append(f"{roster.frame.index[row]}, who has {whose}, {_cannot(routing, lead, row)}")
+        if whose == "its territory" and row == suitability.owner[lead]:
+            continue
+        who = "who has its account" if whose == "its account" else "in whose territory it lies"
+        told.append(f"{names[row]}, {who}, {_cannot(routing, lead, row)}")
     return "".join(f"{clause}. " for clause in dict.fromkeys(told))
 
 
@@ -245,6 +201,7 @@ def _queued_reasons(
     code: NDArray[np.object_],
     reason: NDArray[np.object_],
     could_go_at: NDArray[np.object_],
+    names: list[str],
 ) -> None:
     suitability, matches = routing.suitability, routing.suitability.matches
     roster = suitability.roster
@@ -258,7 +215,7 @@ def _queued_reasons(
         return
     free_from = room_from(roster, routing.counters_after)
     moments = suitability.could_go_at(rest, free_from)
-    counts, names = obstacles(suitability, rest)
+    counts, kinds = obstacles(suitability, rest)
     people = counted(suitability.n_reps, "rep")
     able_later = ~np.isnat(suitability.could_go_at(rest))
     for k, lead in enumerate(rest):
@@ -266,15 +223,13 @@ def _queued_reasons(
             could_go_at[lead] = iso_moment(int(moments[k].astype(np.int64)))
         first = int(suitability.first_in_line[lead])
         if suitability.waits[lead]:
-            whose = "its account" if suitability.owner[lead] >= 0 else "its territory"
+            whose = "who has its account" if suitability.owner[lead] >= 0 else "in whose territory it lies"
             code[lead] = "match"
-            reason[lead] = (
-                f"It waits for {roster.frame.index[first]}, who has {whose} and {_cannot(routing, int(lead), first)}."
-            )
+            reason[lead] = f"It waits for {names[first]}, {whose}: {names[first]} {_cannot(routing, int(lead), first)}."
         elif sizes[lead]:
             code[lead] = "full"
             number = int(sizes[lead])
-            others = obstacle_words(counts[k], names)
+            others = obstacle_words(counts[k], kinds)
             if routing.choices.truncated:
                 # Pairs left out for their number may have room; then the moment told is the batch's own.
                 whoever = f"Its {counted(number, 'best rep')} {'has' if number == 1 else 'have'}"
@@ -282,10 +237,15 @@ def _queued_reasons(
                 whoever = "The only rep who can take it has"
             else:
                 whoever = f"All {number:,} reps who can take it have"
-            reason[lead] = f"{whoever} no room" + (f"; of the others, {others}." if others else ".")
+            why_not = _why_not_first(routing, int(lead), names) if first >= 0 or matches.rep_id[lead] else ""
+            if why_not and number == 1 and routing.choices.rep[routing.choices.lead_start[lead]] == first:
+                reason[lead] = f"{why_not}No other rep can take it" + (f": {others}." if others else ".")
+            else:
+                reason[lead] = f"{why_not}{whoever} no room" + (f"; of the others, {others}." if others else ".")
         else:
             code[lead] = "unavailable" if able_later[k] else "ineligible"
-            reason[lead] = f"None of {people} can take it: {obstacle_words(counts[k], names)}."
+            why_not = _why_not_first(routing, int(lead), names) if first >= 0 or matches.rep_id[lead] else ""
+            reason[lead] = f"{why_not}None of {people} can take it: {obstacle_words(counts[k], kinds)}."
 
 
 def _sentence(clause: str) -> str:

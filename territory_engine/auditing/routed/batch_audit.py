@@ -202,7 +202,9 @@ def _sentence(batch: StoredBatch) -> str:
     parts = batch.proof.get("parts") or [{}]
     proved = set(parts[-1].get("proved", ()))
     given, waiting = int(batch.assigned.sum()), int((batch.status == "queued").sum())
-    size = f"{given:,} leads assigned, {waiting:,} waiting"
+    size = f"{given:,} {'lead' if given == 1 else 'leads'} assigned, {waiting:,} waiting"
+    if not given:
+        return f"{size}. Every rule holds: nothing could be assigned, so that there is no split to prove fair"
     over = " over the pairs that were kept" if batch.proof.get("truncated") else ""
     if not {"assigned", "rank", "fairness"} <= proved:
         return f"{size}: every rule holds; that the split is the fairest is not claimed"

@@ -65,7 +65,9 @@ def check_ledger(reader: LedgerReader) -> list[Check]:
     _compare_now(replayed, reader.counters(), next_turn)
     if next_batch_no <= max(batches["batch_no"], default=0):
         replayed.totals.append(f"next_batch_no: {next_batch_no} is the number of a batch that is there")
-    message = _first(replayed.chain) or f"counters before each of {len(batches):,} batches follow from those before it"
+    message = _first(replayed.chain) or (
+        f"counters before each of {len(batches):,} {'batch' if len(batches) == 1 else 'batches'} follow from those before it"
+    )
     checks.append(Check("chain", not replayed.chain, message))
     message = _first(replayed.totals) or f"counters of {len(replayed.counters):,} reps are exactly what was recorded"
     checks.append(Check("totals", not replayed.totals, message))

@@ -7,11 +7,10 @@ matches followed, evenness, value. It makes room as well as can be: other leads 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from solvers.fair_split.problem import LEVEL_UNIT
 
 if TYPE_CHECKING:
     from solvers.fair_split.exchange_price import PriceList
@@ -45,6 +44,8 @@ class Price:
         Where those two end as it is.
     step_more, step_fewer : int
         What a lead is worth to their levels.
+    moves : int
+        How many other leads would change hands; −1 where that was not worked out.
     """
 
     assigned: int
@@ -59,6 +60,7 @@ class Price:
     level_fewer: int = 0
     step_more: int = 0
     step_fewer: int = 0
+    moves: int = -1
 
     @property
     def decided_by(self) -> str:
@@ -132,9 +134,13 @@ class LeadPrices:
             pair = int(listed.pair[k])
             rep = int(problem.pair_rep[pair])
             of_lead = int(problem.pair_value[pair]) - (int(problem.pair_value[own]) if own >= 0 else 0)
-            more, fewer = -1, -1
+            more, fewer, moves = -1, -1, -1
             if listed.fairness_cost[k]:
                 more, fewer = gains_and_loses(hand_overs(prices, at, rep), problem.n_reps)
+            elif listed.value[k] != of_lead and own >= 0:
+                # Every link of the chain is a lead handed over, but for the one to or from nobody at all.
+                chain = hand_overs(prices, at, rep)
+                moves = sum(1 for r, s in pairwise(chain) if max(r, s) <= problem.n_reps)
             count, level, step = prices.best.count, problem.level, problem.step
             found[rep] = Price(
                 assigned=int(listed.assigned[k]),
@@ -149,6 +155,7 @@ class LeadPrices:
                 level_fewer=int(level[fewer] + count[fewer] * step[fewer]),
                 step_more=int(step[more]),
                 step_fewer=int(step[fewer]),
+                moves=moves,
             )
         return found
 
@@ -172,17 +179,3 @@ def _solved(part: StoredPart) -> tuple[FairSplitProblem, FairSplit]:
     if part.split is None or part.problem.slack:
         return problem, fair_split(problem)
     return problem, part.split
-
-
-def share_text(level: int, step: int) -> str:
-    """Return a level in leads per unit of weight, with as many digits as it takes to see a lead: ``"12.00"``."""
-    digits = 2
-    while digits < 6 and step * 10**digits < LEVEL_UNIT:
-        digits += 1
-    return f"{level / LEVEL_UNIT:,.{digits}f}"
-
-
-def amount_text(value: float) -> str:
-    """Return an expected value, without its hundredths where it has none: ``"1,240"``, ``"89.50"``."""
-    text = f"{value:,.2f}"
-    return text.removesuffix(".00")

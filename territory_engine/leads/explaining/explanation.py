@@ -72,19 +72,24 @@ class LeadExplanation:
         return [rep for rep in self.reps if rep.group == group]
 
     def rep(self, rep_id: str) -> RepView:
-        """Return how things stood with one rep.
+        """Return how things stood with one rep, by ID or by name; another case will do where only one is meant.
 
         Raises
         ------
         UnknownLeadError
             The batch's roster has no such rep; with the IDs most like it.
         """
-        for view in self.reps:
-            if view.rep_id == rep_id:
-                return view
-        near = _like(rep_id, [view.rep_id for view in self.reps])
+        asked = rep_id.strip().casefold()
+        for alike in (
+            [view for view in self.reps if view.rep_id == rep_id],
+            [view for view in self.reps if view.rep_id.casefold() == asked],
+            [view for view in self.reps if view.name.strip().casefold() == asked],
+        ):
+            if len(alike) == 1:
+                return alike[0]
+        near = _like(rep_id, [known for view in self.reps for known in (view.rep_id, view.name) if known])
         raise UnknownLeadError(
-            f"the batch {self.batch['batch_id']!r} knew no rep {rep_id!r}{near}. Remedy: give a rep_id of its roster"
+            f"the batch {self.batch['batch_id']!r} knew no rep {rep_id!r}{near}. Remedy: give a rep_id of its roster, or a name that only one has"
         )
 
     def to_dict(self, rep_id: str | None = None) -> dict[str, Any]:

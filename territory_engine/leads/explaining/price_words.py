@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from territory_engine.leads.explaining.choice_prices import amount_text, share_text
+from territory_engine.leads.explaining.amounts import amount_text, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Offer:
     travel_km: float
 
 
-def price_words(price: Price | None, there: Offer, now: Offer, rep_ids: Sequence[str]) -> str:
+def price_words(price: Price | None, there: Offer, now: Offer, rep_ids: Sequence[str], tie: str = "") -> str:
     """Say what would be different if a rep had a lead, as a clause: ``"shares would be less even: …"``.
 
     Parameters
@@ -44,6 +44,8 @@ def price_words(price: Price | None, there: Offer, now: Offer, rep_ids: Sequence
         With the rep who has it.
     rep_ids : sequence of str
         By row of the roster.
+    tie : str
+        Why the other has it where the two are alike in everything, as far as that is known.
     """
     if price is None:
         return "matches would be followed as well, but which other lead would give way is open: no price is known"
@@ -61,9 +63,7 @@ def price_words(price: Price | None, there: Offer, now: Offer, rep_ids: Sequence
     elif now.rep < 0:
         return "another lead, just as good, would wait in its place: among equals the later ones wait"
     else:
-        return (
-            "nothing would be better or worse: among equals, who has waited longest comes first, and then a seeded lot"
-        )
+        return f"nothing would be better or worse: {tie or 'among equals, who has waited longest comes first, and then a lot'}"
     return clause + _afterwards(price, decided)
 
 
@@ -73,21 +73,27 @@ def _assigned(price: Price, there: Offer, rep_ids: Sequence[str]) -> str:
     return f"{leads} would find a rep: another of {rep_ids[there.rep]}'s would have to make room, and wait"
 
 
-_WHOSE = {0: "its account", 1: "its territory"}
+_WHOSE = {0: "who has its account", 1: "in whose territory it lies"}
+
+
+_FIRST = {0: "the account's rep", 1: "the territory's rep"}
 
 
 def _match(price: Price, there: Offer, now: Offer, rep_ids: Sequence[str]) -> str:
     own = there.rank - now.rank if now.rep >= 0 else 0
-    passed = f"{rep_ids[now.rep]}, who has {_WHOSE[now.rank]}, would be passed over" if now.rank in _WHOSE else ""
-    if own > 0 and passed:
-        if price.match == own:
-            return passed
+    if own > 0 and now.rank in _WHOSE:
+        passed = f"{rep_ids[now.rep]}, {_WHOSE[now.rank]}, would be passed over"
         if price.match > own:
-            return f"{passed}, and another lead would not go to whoever comes first for it"
-        return f"{passed}, though another lead would go to whoever comes first for it"
+            passed += ", and another lead would not go to whoever comes first for it"
+        elif price.match < own:
+            passed += ", though another lead would go to whoever comes first for it"
+        before = "the territory's rep, even shares" if there.rank == 1 else "even shares"
+        return f"{passed}: the policy puts {_FIRST[now.rank]} before {before} and value"
     if now.rep < 0:
         return "another lead would wait in its place, one that its own account's or territory's rep can take"
-    return "another lead would not go to whoever comes first for it"
+    return (
+        "another lead would not go to whoever comes first for it, and the policy puts that before even shares and value"
+    )
 
 
 def _levels(price: Price, now: Offer, rep_ids: Sequence[str]) -> str:
@@ -118,19 +124,28 @@ def _value(price: Price, there: Offer, now: Offer, rep_ids: Sequence[str]) -> st
     if now.rep < 0:
         return (
             f"another lead would have to wait in its place, and the batch would be worth {amount_text(less)} less:"
-            f" this lead brings {amount_text(-own)} with {rep}, making room costs {amount_text(room)}"
+            f" this lead brings {amount_text(-own)} with {rep}, and what would have to wait or move costs"
+            f" {amount_text(room)}"
         )
     way = _further(there, now)
     if abs(room) < _A_CENT / 2:
         return f"shares would be as even, but this lead is worth {amount_text(less)} less with {rep}{way}"
     head = f"shares would be as even, but the batch would be worth {amount_text(less)} less: this lead is worth"
+    moves = _moves(price)
     if own > 0 and room > 0:
-        return f"{head} {amount_text(own)} less with {rep}{way}, and making room costs {amount_text(room)}"
+        return f"{head} {amount_text(own)} less with {rep}{way}, and {moves}, which costs {amount_text(room)}"
     if own > 0:
-        return f"{head} {amount_text(own)} less with {rep}{way}, of which making room brings back {amount_text(-room)}"
+        return f"{head} {amount_text(own)} less with {rep}{way}, but {moves}, which gains {amount_text(-room)}"
     if own < 0:
-        return f"{head} {amount_text(-own)} more with {rep}{way}, but making room costs {amount_text(room)}"
-    return f"{head} the same with {rep}, but making room costs {amount_text(room)}"
+        return f"{head} {amount_text(-own)} more with {rep}{way}, but {moves}, which costs {amount_text(room)}"
+    return f"{head} the same with {rep}, but {moves}, which costs {amount_text(room)}"
+
+
+def _moves(price: Price) -> str:
+    """Say how many other leads change hands to make room."""
+    if price.moves <= 0:
+        return "other leads would have to move"
+    return "another lead would have to move" if price.moves == 1 else f"{price.moves:,} other leads would have to move"
 
 
 _A_CENT = 0.01
@@ -156,4 +171,5 @@ def _afterwards(price: Price, decided: str) -> str:
         told.append("shares would be " + ("less even" if price.evenness > 0 else "more even"))
     if price.value is not None and abs(price.value) >= _A_CENT / 2:
         told.append(f"the batch would be worth {amount_text(abs(price.value))} {'more' if price.value > 0 else 'less'}")
-    return f"; {' and '.join(told)}" if told else ""
+    better = decided == "match" and (price.evenness < 0 or (not price.evenness and (price.value or 0) > 0))
+    return f"{', though' if better else ';'} {' and '.join(told)}" if told else ""

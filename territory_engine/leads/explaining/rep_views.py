@@ -127,6 +127,8 @@ class RepsOnLead:
                 could_not.append(self._could_not(row))
         last = (math.inf,)
         could.sort(key=lambda view: last if view.price is None else view.price.order)
+        first = {self.ids[row] for row in (int(self.suitability.first_in_line[0]),) if row >= 0}
+        could_not.sort(key=lambda view: view.rep_id not in first)
         return has + could + could_not
 
     def _prices(self) -> dict[int, Price | None]:
@@ -158,7 +160,20 @@ class RepsOnLead:
 
     def _words(self, row: int, price: Price | None) -> str:
         now = -1 if price is None else price.instead_of
-        return price_words(price, self._offer(row), self._offer(now), self.ids)
+        return price_words(price, self._offer(row), self._offer(now), self.ids, self._tie(row, now))
+
+    def _tie(self, row: int, now: int) -> str:
+        """Say why one of two equals has the lead, by what the ledger keeps of their turns."""
+        if now < 0:
+            return ""
+        order = self.split.roster["tie_order"].to_numpy(np.int64)
+        if order[now] > order[row]:
+            return ""
+        turns = self.before["last_turn"].fillna(0).to_numpy(np.int64)
+        name = self.ids[now]
+        if turns[now] != turns[row]:
+            return f"when the batch began, {name} had waited longer for a lead"
+        return f"neither had had a lead before the batch, and the lot, drawn by the policy's seed, puts {name} first"
 
     def _holder(self, row: int, price: Price | None) -> RepView:
         sentence = "has it"
@@ -173,7 +188,12 @@ class RepsOnLead:
     def _could_not(self, row: int) -> RepView:
         refusal = self._refusal(row)
         if refusal is not None:
-            return self._view(row, "could_not", refusal.sentence, refusal.code, until=refusal.until)
+            sentence = refusal.sentence
+            first = self.suitability
+            whose = {int(first.territory_rep[0]): "has its territory", int(first.owner[0]): "has its account"}.get(row)
+            if whose is not None:
+                sentence = f"{whose}, but {sentence}"
+            return self._view(row, "could_not", sentence, refusal.code, until=refusal.until)
         if self.decision["reason_code"] == "already_routed":
             return self._view(row, "could_not", "was not asked: the lead was routed already", "already_routed")
         if self.suitability.barred[0]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.grammar import counted
-from territory_engine.leads.explaining.choice_prices import amount_text, share_text
+from territory_engine.leads.explaining.amounts import amount_text, share_text
 from territory_engine.leads.reps.availability import day_in_words
 from territory_engine.leads.suitability.obstacles import obstacle_clauses
 
@@ -40,7 +40,12 @@ def for_everyone(explanation: LeadExplanation) -> str:
             lines += [f"  {_called(view)}: {_figures(view)}", f"    {_sentence(view.sentence)}"]
         lines += _more_who_could(rest)
     if _nobody_was_asked(explanation):
-        lines += ["", "Nobody was asked: it cannot go to anybody as it is."]
+        lines += [
+            "",
+            _NOBODY.get(
+                str(explanation.decision["reason_code"]), "Nobody was asked: it cannot go to anybody as it is."
+            ),
+        ]
     elif could_not:
         lines += [
             "",
@@ -86,10 +91,9 @@ def _escaped(character: str) -> str:
 def _heading(explanation: LeadExplanation) -> list[str]:
     decision, batch = explanation.decision, explanation.batch
     what = {"assigned": f"went to {decision['rep_id']}", "queued": "waits", "rejected": "was rejected"}
-    leads = counted(int(batch["leads"]), "lead")
     lines = [
         f"Lead {explanation.lead_id} {what[explanation.status]}. "
-        f"Routed {_moment(batch['routed_at'])}, in batch {_short(batch['batch_id'])} of {leads}.",
+        f"Routed {_moment(batch['routed_at'])}, in {_batch_named(batch)}.",
         str(decision["reason"]),
     ]
     asked = _asked(explanation)
@@ -122,7 +126,7 @@ def _called(view: RepView) -> str:
     return f"{view.rep_id} ({view.name})" if view.name and view.name != view.rep_id else view.rep_id
 
 
-_PREFERENCES = {"owner": "has its account", "territory": "has its territory"}
+_PREFERENCES = {"owner": "has its account", "territory": "the lead lies in their territory"}
 
 
 def _figures(view: RepView) -> str:
@@ -142,6 +146,11 @@ def _figures(view: RepView) -> str:
         told.append(_PREFERENCES[view.preference])
     return ", ".join(told)
 
+
+_NOBODY = {
+    "ambiguous": "No rep was asked: whose it is has to be settled first.",
+    "already_routed": "No rep was asked: it was routed before.",
+}
 
 _SUMMARY = {
     "assigned": "fewer leads would find a rep",
@@ -190,7 +199,7 @@ def _ending(explanation: LeadExplanation) -> list[str]:
     if len(explanation.history) > 1:
         lines += ["", "So far:", *(f"  {_moment(one['at'])}: {one['what']}" for one in explanation.history)]
     if not _nobody_was_asked(explanation):
-        lines += ["", "Share: leads per unit of weight so far."]
+        lines += ["", "Share: leads per unit of weight, with credit for time before joining and away."]
     return lines + [f"Note: {notice}" for notice in explanation.notices]
 
 
@@ -208,6 +217,17 @@ def _moment(text: str) -> str:
 
 
 _HASH = 64
+
+
+def _batch_named(batch: dict[str, Any]) -> str:
+    """Return a batch as people call it: that of the queue by its moment, others by their ID."""
+    batch_id, leads = str(batch["batch_id"]), counted(int(batch["leads"]), "lead")
+    if batch_id.startswith("queue ") and len(batch_id.split(" ")) == _QUEUE_WORDS:
+        return f"the batch of waiting leads of {_moment(batch_id.split(' ')[1])} ({leads})"
+    return f"batch {_short(batch_id)} of {leads}"
+
+
+_QUEUE_WORDS = 3
 
 
 def _short(batch_id: str) -> str:

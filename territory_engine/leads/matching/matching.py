@@ -20,6 +20,7 @@ from territory_engine.leads.matching.known_accounts import AccountIndex, mapped
 from territory_engine.leads.matching.places import postal_keys
 from territory_engine.leads.reading.cells import shown_text
 from territory_engine.reading.identifiers import match_ids
+from territory_engine.reading.location import locator_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -319,7 +320,7 @@ def _by_nearest(leads: _Leads, index: AccountIndex, reach_km: float) -> None:
     for i, account, far in zip(at.tolist(), nearest.tolist(), km.tolist(), strict=True):
         if account >= 0 and far <= reach_km:
             territory = str(index.territory_id[account])
-            said = f"the nearest account, {_called(index, account)} ({far:.1f} km), is in territory {territory}"
+            said = f"the nearest account, {_called(index, account)}{_reach(leads, index, i, account, far)}, is in territory {territory}"
             _in_territory(leads, i, "nearest_account", territory, said)
             leads.account[i] = account
         elif account >= 0:
@@ -328,7 +329,29 @@ def _by_nearest(leads: _Leads, index: AccountIndex, reach_km: float) -> None:
         elif np.isfinite(leads.latitude[i]):
             leads.evidence[i] = _after(leads.evidence[i], "no account of the plan has a place to compare with")
         else:
-            leads.evidence[i] = _after(leads.evidence[i], "it has no place that is known")
+            leads.evidence[i] = _after(leads.evidence[i], _not_placed(leads.postal[i]))
+
+
+def _reach(leads: _Leads, index: AccountIndex, i: int, account: int, km: float) -> str:
+    """Say how far an account is; of a lead placed by its postal code, from the middle of that."""
+    if leads.exact[i] or not leads.postal[i]:
+        return f" ({km:.1f} km)"
+    if index.postal[account] == leads.postal[i]:
+        return " (in the same postal code)"
+    return f" ({km:.1f} km from the middle of postal code {leads.postal[i].partition(' ')[2]})"
+
+
+def _not_placed(postal: str) -> str:
+    """Say why a lead has no place on the map: it gives none, or a postal code that is not known."""
+    country, _, code = postal.partition(" ")
+    if not code:
+        return "it has no address: neither latitude and longitude nor a postal code"
+    if locator_for(country) is None:
+        return (
+            f"its address could not be placed: postal codes of {country} are not located, so that latitude and longitude"
+            " are needed"
+        )
+    return f"its address could not be placed: postal code {code} is not known"
 
 
 def _in_territory(leads: _Leads, i: int, kind: str, territory: str, said: str) -> None:

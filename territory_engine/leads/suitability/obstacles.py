@@ -72,7 +72,7 @@ def _of_block(suitability: Suitability, leads: NDArray[np.int64], n_names: int) 
 
 _OBSTACLES = {
     "travel": ("is too far away", "are too far away"),
-    "place": ("has a travel limit and the lead no place", "have a travel limit and the lead no place"),
+    "place": ("has a travel limit and no known distance to it", "have a travel limit and no known distance to it"),
     "away": ("is away", "are away"),
     "weight": ("takes no leads", "take no leads"),
     "hours": ("is not at work soon enough", "are not at work soon enough"),

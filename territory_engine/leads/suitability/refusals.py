@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from solvers.problem import LIMIT_SLACK
-from territory_engine.grammar import listed, not_above, not_below
+from territory_engine.grammar import listed, not_above, not_below, plural
 from territory_engine.leads.batch import Refusal
 from territory_engine.leads.reps.availability import iso_moment, late_in_words
 from territory_engine.leads.reps.working_hours import zone_of
@@ -73,10 +73,11 @@ def _by_demand(suitability: Suitability, lead: int, row: int) -> Refusal | None:
 
 def _demand_in_words(demand: Demand, code: int, row: int) -> str:
     wanted, has = demand.wanted[code], demand.listed[row]
+    several = demand.column.endswith("s")
     what = (
-        f"the lead's {demand.column} is {listed(wanted)}"
+        f"the lead's {demand.column} {'are' if several else 'is'} {listed(wanted)}"
         if len(wanted) == 1
-        else f"the lead asks for {demand.column} {listed(wanted)}"
+        else f"the lead asks for {demand.column if several else plural(demand.column)} {listed(wanted)}"
     )
     if not has:
         return f"has no {demand.reps_column} listed; {what}"
@@ -94,7 +95,7 @@ def _by_travel(suitability: Suitability, lead: int, row: int, km: float) -> Refu
     most = f"travels at most {not_above(limit)} km"
     if np.isnan(km):
         homeless = np.isnan(suitability.roster.frame["latitude"].iloc[row])
-        whose = "no home is known to measure from" if homeless else "the lead has no place"
+        whose = "no home is known to measure from" if homeless else "the lead's address could not be placed"
         return Refusal("place", f"{most}, and {whose}")
     if km > limit + LIMIT_SLACK * max(1.0, limit):
         return Refusal("travel", f"is {not_below(round(km, 1) if km - limit > 0.1 else km)} km away; {most}")
@@ -123,8 +124,8 @@ def _by_line(suitability: Suitability, lead: int, row: int) -> Refusal | None:
     first = int(suitability.first_in_line[lead])
     if not suitability.waits[lead] or row == first:
         return None
-    whose = "its account" if suitability.owner[lead] >= 0 else "its territory"
-    return Refusal("match", f"the lead waits for {suitability.roster.frame.index[first]!s}, who has {whose}")
+    whose = "who has its account" if suitability.owner[lead] >= 0 else "in whose territory it lies"
+    return Refusal("match", f"the lead waits for {suitability.roster.frame.index[first]!s}, {whose}")
 
 
 def _iso(moment: np.datetime64 | NDArray[np.datetime64]) -> str | None:

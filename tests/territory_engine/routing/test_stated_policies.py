@@ -198,7 +198,7 @@ def test_a_lead_whose_owner_is_away_goes_to_the_next_in_line_or_waits_as_the_pol
     lead = [{"lead_id": "L1", "account_id": "A8"}]
     goes = make_router(reps=reps, ledger="next").route(lead, "b", at=MONDAY).decisions.iloc[0]
     assert goes["status"] == "assigned"
-    assert goes["reason"].startswith("R5, who has its account, is on leave until")
+    assert goes["reason"].startswith("R5 (Eve), who has its account, is on leave until")
     waits = make_router({"matching": {"when_unavailable": "wait"}}, reps=reps, ledger="wait")
     told = waits.route(lead, "b", at=MONDAY).decisions.iloc[0]
     assert (told["status"], told["reason_code"], told["could_go_at"]) == ("queued", "match", "2026-12-05T00:00:00Z")

@@ -17,7 +17,7 @@ BY_PLACE = {"matching": {"owner": "ignore", "territory": "ignore"}}
 
 OWNER = """\
 Lead L1 went to R1. Routed 30 Nov 2026 15:00 UTC, in batch b1 of 1 lead.
-R1 has its account: it names account A0 (Shop Alder).
+R1 (Ada) has its account: it names account A0 (Shop Alder).
 The lead: account_id A0, value 500.
 
 R1 (Ada) has it:
@@ -25,15 +25,15 @@ R1 (Ada) has it:
 
 2 other reps of 3 could have had it. With them instead:
   R2 (Ben): share 0.00, with no lead of this batch, worth 500
-    R1, who has its account, would be passed over.
+    R1, who has its account, would be passed over: the policy puts the account's rep before even shares and value.
   R3 (Cleo): share 0.00, with no lead of this batch, worth 500
-    R1, who has its account, would be passed over.
+    R1, who has its account, would be passed over: the policy puts the account's rep before even shares and value.
 
-Share: leads per unit of weight so far."""
+Share: leads per unit of weight, with credit for time before joining and away."""
 
 VALUE = """\
 Lead L1 went to R2. Routed 30 Nov 2026 15:00 UTC, in batch b1 of 3 leads.
-3 reps can take it; no split of the batch is more even than the one with R2, and of those as even none is worth more.
+R2 (Ben), R1 (Ada) and R3 (Cleo) were equally due (share 0.00), and it is worth most with R2 (Ben): 1 km, worth 499.17.
 The lead: at 42.0000, -91.6100, value 500.
 
 R2 (Ben) has it:
@@ -41,35 +41,35 @@ R2 (Ben) has it:
 
 2 other reps of 3 could have had it. With them instead:
   R3 (Cleo): share 0.00, then 1.00 with 1 lead of this batch, 85.6 km, worth 414.45
-    Shares would be as even, but the batch would be worth 170.71 less: this lead is worth 84.72 less with R3 (85 km further), and making room costs 85.99.
+    Shares would be as even, but the batch would be worth 170.71 less: this lead is worth 84.72 less with R3 (85 km further), and another lead would have to move, which costs 85.99.
   R1 (Ada): share 0.00, then 1.00 with 1 lead of this batch, 170.8 km, worth 329.16
-    Shares would be as even, but the batch would be worth 341.63 less: this lead is worth 170.01 less with R1 (170 km further), and making room costs 171.62.
+    Shares would be as even, but the batch would be worth 341.63 less: this lead is worth 170.01 less with R1 (170 km further), and another lead would have to move, which costs 171.62.
 
-Share: leads per unit of weight so far."""
+Share: leads per unit of weight, with credit for time before joining and away."""
 
 QUEUED = """\
 Lead L1 waits. Routed 30 Nov 2026 15:00 UTC, in batch b1 of 4 leads.
 All 3 reps who can take it have no room.
 The lead: value 10.
-No match: it has no place that is known.
+No match: it has no address: neither latitude and longitude nor a postal code.
 
 3 reps of 3 could have had it. With them instead:
   R1 (Ada): share 0.00, then 1.00 with 1 lead of this batch, worth 10
-    Another lead would have to wait in its place, and the batch would be worth 10 less: this lead brings 10 with R1, making room costs 20.
+    Another lead would have to wait in its place, and the batch would be worth 10 less: this lead brings 10 with R1, and what would have to wait or move costs 20.
   R2 (Ben): share 0.00, then 1.00 with 1 lead of this batch, worth 10
-    Another lead would have to wait in its place, and the batch would be worth 10 less: this lead brings 10 with R2, making room costs 20.
+    Another lead would have to wait in its place, and the batch would be worth 10 less: this lead brings 10 with R2, and what would have to wait or move costs 20.
   R3 (Cleo): share 0.00, then 1.00 with 1 lead of this batch, worth 10
-    Another lead would have to wait in its place, and the batch would be worth 10 less: this lead brings 10 with R3, making room costs 20.
+    Another lead would have to wait in its place, and the batch would be worth 10 less: this lead brings 10 with R3, and what would have to wait or move costs 20.
 
 What would help:
   Raise what R1, R2 and R3 may take: limits.open_leads (now 1), or close one of their open leads.
 
-Share: leads per unit of weight so far."""
+Share: leads per unit of weight, with credit for time before joining and away."""
 
 REJECTED = """\
 Lead L1 was rejected. Routed 30 Nov 2026 15:00 UTC, in batch b1 of 1 lead.
 latitude: is out of range (found '91'); allowed: decimal degrees from -90 to 90.
-No match: it has no place that is known.
+No match: it has no address: neither latitude and longitude nor a postal code.
 
 Nobody was asked: it cannot go to anybody as it is.
 
@@ -80,7 +80,7 @@ AWAY = """\
 Lead L1 waits. Routed 30 Nov 2026 15:00 UTC, in batch b1 of 1 lead.
 None of 3 reps can take it: 1 does not cover its segment, 1 is away and 1 is not at work soon enough.
 The lead: segment retail.
-No match: it has no place that is known.
+No match: it has no address: neither latitude and longitude nor a postal code.
 
 3 reps of 3 could not take it:
   R1 (Ada) is on leave until 7 Dec 2026
@@ -88,10 +88,10 @@ No match: it has no place that is known.
   R3 (Cleo) has segments bars; the lead's segment is retail
 
 What would help:
-  Send it again at 2026-11-30T22:00:00Z or later: then a rep could take it, as things stood.
+  From Tue 1 Dec 2026 07:00 (Asia/Tokyo) R2 (Ben) could take it, as things stood: run `territory-engine route --queue` then.
   Give reps longer to answer: with hours.respond_within_h = 8 one of them could take it.
 
-Share: leads per unit of weight so far."""
+Share: leads per unit of weight, with credit for time before joining and away."""
 
 
 def test_a_lead_of_an_account_names_who_would_be_passed_over(make_router: MakeRouter) -> None:
@@ -130,7 +130,7 @@ def test_a_lead_that_could_be_several_accounts_is_told_to_name_one(make_router: 
     assert explanation.decision["reason_code"] == "ambiguous"
     assert explanation.text().splitlines()[3:] == [
         "",
-        "Nobody was asked: it cannot go to anybody as it is.",
+        "No rep was asked: whose it is has to be settled first.",
         "",
         "What would help:",
         "  Give the lead the account_id of the account that is meant, and send it again.",
@@ -171,7 +171,10 @@ def test_a_territory_s_rep_who_is_passed_over_is_named(make_router: MakeRouter) 
     router = make_router()
     router.route([lead("L1", value=500, **NEAR_BEN)], "b1", at=MONDAY)
     explanation = explain(router.ledger, "L1")
-    sentence = "R2, who has its territory, would be passed over; the batch would be worth 84.72 less"
+    sentence = (
+        "R2, in whose territory it lies, would be passed over: the policy puts the territory's rep before even shares and"
+        " value; the batch would be worth 84.72 less"
+    )
     assert explanation.rep("R3").sentence == sentence
     assert explanation.rep("R2").preference == "territory"
 
@@ -181,7 +184,7 @@ def test_a_tie_is_said_to_be_one(make_router: MakeRouter) -> None:
     router.route([lead("L1")], "b1", at=MONDAY)
     others = explain(router.ledger, "L1").of_group("could")
     assert {view.code for view in others} == {"tie"}
-    assert others[0].sentence.startswith("nothing would be better or worse: among equals")
+    assert others[0].sentence.startswith("nothing would be better or worse: neither had had a lead")
 
 
 def test_lists_that_are_numbers_are_told_as_they_were_compared(make_router: MakeRouter) -> None:
@@ -189,8 +192,8 @@ def test_lists_that_are_numbers_are_told_as_they_were_compared(make_router: Make
     router.route([lead("L1", skills="2")], "b1", at=MONDAY)
     explanation = explain(router.ledger, "L1")
     assert explanation.decision["rep_id"] == "R2"
-    assert explanation.rep("R1").sentence == "has skills 1; the lead's skills is 2"
-    assert explanation.rep("R3").sentence == "has no skills listed; the lead's skills is 2"
+    assert explanation.rep("R1").sentence == "has skills 1; the lead's skills are 2"
+    assert explanation.rep("R3").sentence == "has no skills listed; the lead's skills are 2"
 
 
 def test_of_many_who_would_do_as_well_a_few_are_told_one_by_one(make_router: MakeRouter) -> None:
@@ -233,15 +236,15 @@ def test_travel_names_the_nearest_and_the_limit_that_would_do(make_router: MakeR
     router = make_router({"limits": {"travel_km": 50}})
     router.route([lead("L1", latitude=41.0, longitude=-93.6)], "b1", at=MONDAY)
     explanation = explain(router.ledger, "L1")
-    assert explanation.rep("R1").sentence == "is 66.7 km away; travels at most 50 km"
-    assert explanation.advice == ("Let R1, the nearest, travel 67 km instead of 50 km.",)
+    assert explanation.rep("R1").sentence == "has its territory, but is 66.7 km away; travels at most 50 km"
+    assert explanation.advice == ("Let R1, who has its territory, travel 67 km instead of 50 km.",)
 
 
 def test_a_lead_without_a_place_is_told_to_have_one(make_router: MakeRouter) -> None:
     router = make_router({"limits": {"travel_km": 50}})
     router.route([lead("L1")], "b1", at=MONDAY)
     (advice,) = explain(router.ledger, "L1").advice
-    assert advice.startswith("Give the lead a place")
+    assert advice.startswith("Give the lead a latitude and longitude, or a postal code that is known")
 
 
 def test_a_lead_that_waits_for_its_owner_is_left_to_nobody_else(make_router: MakeRouter) -> None:
@@ -303,8 +306,10 @@ def test_an_unknown_lead_is_told_with_those_most_like_it(make_router: MakeRouter
             explain(router.ledger, strange)
     with pytest.raises(UnknownLeadError, match=r"'Lead-1001' is not in batch 'b9'. Remedy: give one of 'b1'"):
         explain(router.ledger, "Lead-1001", "b9")
-    with pytest.raises(UnknownLeadError, match=r"knew no rep 'r1'; the most alike: 'R1'"):
-        explain(router.ledger, "Lead-1001").rep("r1")
+    with pytest.raises(UnknownLeadError, match=r"knew no rep 'r11'; the most alike: 'R1'"):
+        explain(router.ledger, "Lead-1001").rep("r11")
+    assert explain(router.ledger, "Lead-1001").rep("r1").rep_id == "R1"
+    assert explain(router.ledger, "Lead-1001").rep("ben").rep_id == "R2"
 
 
 def test_a_forgotten_batch_is_said_to_be_forgotten(make_router: MakeRouter) -> None:

@@ -54,7 +54,7 @@ def refusal(lead: dict[str, Any], rep: dict[str, Any], policy: dict[str, Any] | 
             {},
             {"place": (41.5868, -93.6250), "travel_km": 150.0},
             {},
-            Refusal("place", "travels at most 150 km, and the lead has no place"),
+            Refusal("place", "travels at most 150 km, and the lead's address could not be placed"),
         ),
         (
             {"place": (41.9779, -91.6656)},
@@ -100,7 +100,7 @@ def test_a_rep_is_told_for_whom_a_lead_waits() -> None:
         {"matching": {"when_unavailable": "wait"}},
     )
     assert refusals(suitability, 0)["R0"] == Refusal("match", "the lead waits for R1, who has its account")
-    assert refusals(suitability, 1)["R0"] == Refusal("match", "the lead waits for R1, who has its territory")
+    assert refusals(suitability, 1)["R0"] == Refusal("match", "the lead waits for R1, in whose territory it lies")
     assert refusals(suitability, 0)["R1"].code == "away"
 
 
