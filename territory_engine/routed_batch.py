@@ -13,6 +13,8 @@ from territory_engine.grammar import counted
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from territory_engine.ledger.records import StoredBatch
+
 ANSWER_COLUMNS = (
     "lead_id",
     "rep_id",
@@ -56,6 +58,12 @@ class RoutedBatch:
     repeated: bool
     decisions: pd.DataFrame
     proof: dict[str, Any]
+
+    @classmethod
+    def as_stored(cls, stored: StoredBatch) -> RoutedBatch:
+        """Return a stored batch as the answer to a retry."""
+        record = stored.record
+        return cls(record.batch_id, record.routed_at, True, stored.decisions, record.proof)
 
     def __len__(self) -> int:
         return len(self.decisions)

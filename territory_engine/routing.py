@@ -45,7 +45,6 @@ from territory_engine.routed_batch import RoutedBatch
 
 if TYPE_CHECKING:
     from territory_engine.leads.batch import Choices, LeadBatch, Roster
-    from territory_engine.ledger.records import StoredBatch
     from territory_engine.ledger.work import BatchWork
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
@@ -218,7 +217,7 @@ class Router:
         """
         stored = self.ledger.stored_batch(batch_id, batch.sha256)
         if stored is not None:
-            return routed_before(stored)
+            return RoutedBatch.as_stored(stored)
         assembly = self.assemble(batch, at)
         return self.ledger.run(batch_id, batch.sha256, lambda work: self._decide(work, assembly, batch_id))
 
@@ -237,7 +236,7 @@ class Router:
         stored = None if batch_id is None else self.ledger.stored_batch(batch_id)
         if stored is not None:
             # Who waits has changed since: the batch is known by its ID alone.
-            return routed_before(stored)
+            return RoutedBatch.as_stored(stored)
         batch = waiting_batch(self.ledger.queued())
         return self.route_batch(batch, batch_id or f"queue {at.isoformat()} {batch.sha256[:12]}", at=at)
 
@@ -342,7 +341,7 @@ class Router:
 
     def _decide(self, work: BatchWork, assembly: Assembly, batch_id: str) -> RoutedBatch:
         if work.stored is not None:
-            return routed_before(work.stored)
+            return RoutedBatch.as_stored(work.stored)
         batch, roster = assembly.batch, assembly.roster
         states = work.states(batch.frame["lead_id"])
         already = {
@@ -386,11 +385,6 @@ class Router:
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)
-
-
-def routed_before(stored: StoredBatch) -> RoutedBatch:
-    """Return a stored batch as the answer to a retry."""
-    return RoutedBatch(stored.record.batch_id, stored.record.routed_at, True, stored.decisions, stored.record.proof)
 
 
 def _refuse_formulas(rep_ids: pd.Index[Any]) -> None:

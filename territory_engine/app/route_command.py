@@ -12,6 +12,8 @@ from territory_engine.app.exit_codes import answering, tell
 if TYPE_CHECKING:
     from datetime import datetime
 
+FARTHEST_AHEAD_DAYS = 31
+
 LEDGER = "sqlite:///ledger.db"
 
 PlanOption = Annotated[Path, typer.Option("--plan", metavar="DIR", help="The plan directory.", show_default=False)]
@@ -27,7 +29,7 @@ def moment(text: str | None) -> datetime | None:
     """Return the moment of ``--as-of``, in UTC where it says nothing else; a text that is none is a usage error."""
     if text is None:
         return None
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     try:
         read = datetime.fromisoformat(text.strip())
@@ -36,7 +38,13 @@ def moment(text: str | None) -> datetime | None:
     except ValueError:
         allowed = "a moment in ISO 8601, such as 2026-11-30T09:00:00Z or 2026-11-30T09:00:00-06:00"
         raise typer.BadParameter(f"found {text!r}, allowed: {allowed}") from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    at = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    if at > datetime.now(UTC) + timedelta(days=FARTHEST_AHEAD_DAYS):
+        raise typer.BadParameter(
+            f"found {text!r}, allowed: at most {FARTHEST_AHEAD_DAYS} days from now: leads of a day and a week stay counted until"
+            " that day is over, so that a mistyped year would fill every limit until then"
+        )
+    return at
 
 
 def route(

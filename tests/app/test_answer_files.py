@@ -28,3 +28,16 @@ def test_a_name_that_is_too_long_is_refused_before_anything_is_routed(tmp_path: 
     with pytest.raises(InputError, match=r"has a name of more than 240 bytes.*give it a shorter one"):
         check_out(tmp_path / ("x" * length + ".csv"), None)
     check_out(tmp_path / ("x" * 236 + ".csv"), None)
+
+
+def test_a_mistyped_year_is_refused_before_it_fills_every_limit_until_then() -> None:
+    from datetime import UTC, datetime, timedelta
+
+    import typer
+
+    from territory_engine.app.route_command import moment
+
+    soon, late = (datetime.now(UTC) + timedelta(days=days) for days in (30, 400))
+    assert moment(soon.isoformat()) == soon
+    with pytest.raises(typer.BadParameter, match="at most 31 days from now"):
+        moment(late.isoformat())

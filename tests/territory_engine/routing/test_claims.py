@@ -73,5 +73,5 @@ def test_a_file_routed_again_under_other_columns_is_told_why_it_is_another_batch
     leads = tmp_path / "leads.csv"
     pd.DataFrame({"lead_id": ["1"], "amount": ["5"]}).to_csv(leads, index=False)
     make_router().route(leads, at=MONDAY)
-    with pytest.raises(BatchConflictError, match=r"this very file was routed before.* other \[columns\]"):
+    with pytest.raises(BatchConflictError, match=r"this very file was routed before.* other columns or date_order"):
         make_router({"columns": {"value": "amount"}}).route(leads, at=MONDAY)
