@@ -97,7 +97,7 @@ class Roster:
         with an empty ``territory_ids`` (text, several with ``;`` between them). Has ``latitude``, ``longitude`` (NaN
         where unknown), ``name`` and ``time_zone`` (IANA).
     weight : ndarray of float64, shape (n_reps,)
-        Fair-share weight now: weight × availability in units of their average, × ramp, rounded to 6 decimals; 0: takes no
+        Fair-share weight now: weight × availability in units of their median, × ramp, rounded to 6 decimals; 0: takes no
         leads.
     away : ndarray of bool, shape (n_reps,)
         On leave at the moment of the batch, or not started yet, or left.

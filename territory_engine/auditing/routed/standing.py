@@ -138,7 +138,7 @@ def _check_weights(batch: StoredBatch) -> Check:
     column = batch.setting("fair_share", "weight") or "weight"
     base = numbers_of_reps(batch, str(column), 1.0) * numbers_of_reps(batch, "availability", 1.0)
     if (base > 0).any():
-        base = base / base[base > 0].mean()  # weights are relative to their average
+        base = base / np.median(base[base > 0])  # weights are relative to a typical one
     days = batch.setting("ramp", "days", 0)
     if days:
         start = float(batch.setting("ramp", "start", 0.25))

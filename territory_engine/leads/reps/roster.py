@@ -72,7 +72,7 @@ class RosterSource:
         Each once: reps with the same hours, zone and leave share one.
     calendar_of_rep : ndarray of intp, shape (n_reps,)
     base_weight : ndarray of float64, shape (n_reps,)
-        Weight × availability in units of their average, before the ramp.
+        Weight × availability in units of their median, before the ramp.
     started : ndarray of float64, shape (n_reps,)
         First day as its proleptic ordinal, NaN where not given.
     ramp_days : int
@@ -236,9 +236,9 @@ def _moments(seconds: list[int]) -> NDArray[np.datetime64]:
 
 
 def relative(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights in units of their average above 0: their scale means nothing, and may change from day to day."""
+    """Return weights in units of a typical one, the median of those above 0: their scale means nothing, and may change."""
     some = weight[weight > 0]
-    return weight / some.mean() if len(some) else weight
+    return weight / np.median(some) if len(some) else weight
 
 
 def _weights(sheets: RepSheets, policy: Policy, findings: list[Finding]) -> NDArray[np.float64]:

@@ -93,10 +93,13 @@ def test_a_rep_with_matches_apart_is_proved_apart(make_router: MakeRouter) -> No
     routed = router.route([lead("L1", account_id="A0"), lead("L2"), lead("L3")], "b1", at=MONDAY)
     sentence = routed.proof_sentence()
     assert sentence.startswith(
-        "1 lead went to its match first, without counting towards the shares. Of the rest, proved: no split"
+        "Proved: no split assigns more leads or follows the matches better; beside the matched leads, none splits the 2 other"
+        " leads more evenly"
     )
     alone = router.route([lead("L4", account_id="A0")], "b2", at=MONDAY)
-    assert alone.proof_sentence() == "1 lead went to its match first, without counting towards the shares."
+    assert alone.proof_sentence() == (
+        "Proved: no split assigns more leads or follows the matches better. No other leads were split."
+    )
 
 
 def test_an_owner_who_cannot_take_a_lead_is_named_where_it_waits(

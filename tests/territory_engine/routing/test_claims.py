@@ -36,9 +36,7 @@ def test_who_gets_a_lead_for_want_of_room_elsewhere_is_not_told_it_is_their_turn
     leads = [{"lead_id": "m1", "account_id": "A0"}, {"lead_id": "m2", "account_id": "A0"}, *nowhere("n")]
     routed = router.route(leads, "b2", at=MONDAY)
     assert sorted(routed.decisions["rep_id"][:2]) == ["R1", "R2"]
-    assert routed.decisions["reason"][2] == (
-        "2 reps can take it; with anybody but R2, one more lead would wait or go further down its line."
-    )
+    assert routed.decisions["reason"][2] == "R2 (Ben) is the only one of the 2 who could take it with room left."
 
 
 FRIDAY = datetime(2026, 12, 4, 10, tzinfo=UTC)

@@ -156,14 +156,14 @@ def test_the_rep_whose_turn_it_was_not_can_check_the_shares(make_router: MakeRou
         router.route([lead(f"L{batch}")], f"b{batch}", at=MONDAY)
     explanation = explain(router.ledger, "L4")
     (holder,) = explanation.of_group("has_it")
-    assert [explanation.rep(rep).share_before for rep in ("R1", "R2", "R3")] == [0.833333, 1.666666, 1.666667]
+    assert [explanation.rep(rep).share_before for rep in ("R1", "R2", "R3")] == [1.0, 2.0, 2.0]
     assert holder.rep_id == "R1"
     assert explanation.text(rep_id="R3").splitlines()[3:] == [
         "Why R3 did not get lead L4: R3 could have taken it.",
-        "  share 1.67, with no lead of this batch, worth 1",
-        "  If R3 had it, shares would be less even: R3 would end the batch at 3.33 instead of 1.67 and R1, whose turn"
-        " it was, at 0.83 instead of 1.67.",
-        "  With R1, who has it: share 0.83, then 1.67 with 1 lead of this batch, worth 1",
+        "  share 2.00, with no lead of this batch, worth 1",
+        "  If R3 had it, shares would be less even: R3 would end the batch at 4.00 instead of 2.00 and R1, whose turn"
+        " it was, at 1.00 instead of 2.00.",
+        "  With R1, who has it: share 1.00, then 2.00 with 1 lead of this batch, worth 1",
     ]
 
 

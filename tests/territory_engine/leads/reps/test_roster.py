@@ -87,7 +87,7 @@ def test_the_policys_file_has_the_word_where_it_has_a_value_and_adds_reps(tmp_pa
     now = roster(tmp_path, text, problem=problem_of(reps))
     assert list(now.frame.index) == ["R1", "R2", "R9"]
     assert now.frame["segments"].tolist() == ["bars; cafés", "retail", "hotels"]
-    assert (now.weight * 1.5).round(4).tolist() == [1.0, 3.0, 0.5]
+    assert now.weight.tolist() == [1.0, 3.0, 0.5]
     assert now.frame["latitude"].tolist() == [45.0, 41.0, 40.0]
     assert now.frame["territory_ids"].tolist() == ["R1", "R2", ""]
     assert any("1 rep not in the plan: R9" in notice for notice in now.notices)
@@ -234,7 +234,7 @@ def test_days_and_weeks_are_the_reps_own(tmp_path: Path) -> None:
 def test_the_weight_is_weight_times_availability_times_ramp(tmp_path: Path) -> None:
     text = "rep_id,weight,availability,started_on\nR1,2,0.5,2026-11-29\nR2,1,,2026-10-30\nR3,3,1,2026-01-01\nR4,,0,\nR5,1,1,2027-01-01\n"
     now = roster(tmp_path, text, {"ramp": {"days": 90, "start": 0.25}})
-    assert (now.weight * 1.5).round(4).tolist() == [0.25, 0.5, 3.0, 0.0, 0.25]
+    assert now.weight.tolist() == [0.25, 0.5, 3.0, 0.0, 0.25]
     assert now.away.tolist() == [False, False, False, False, True]
 
 
