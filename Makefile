@@ -17,6 +17,7 @@ help: ## show what can be made
 demo: $(VENV)/installed ## plan the Iowa example into out/iowa, audit it, route a few leads, and say where to look
 	$(BIN)/territory-engine plan examples/iowa/config.toml --out out/iowa --replace
 	$(BIN)/territory-engine audit out/iowa
+	rm -f out/ledger.db
 	$(BIN)/territory-engine route examples/iowa/new_leads.csv --plan out/iowa --policy examples/iowa/routing.toml \
 	  --ledger sqlite:///out/ledger.db --out out/answers.csv --replace
 	$(BIN)/territory-engine explain 10074 --rep R01 --ledger sqlite:///out/ledger.db
