@@ -275,6 +275,10 @@ class _Lines:
         return self._lines[self._next - 1]
 
 
+MOST_RAGGED = 10_000
+"""Rows that do not fit the header, all listed; beyond, the file is no table, and listing it would fill the memory."""
+
+
 def _read_carefully(
     text: str, layout: _Layout, file: str, findings: list[Finding], notices: list[str]
 ) -> tuple[Any, NDArray[np.int64]]:
@@ -283,6 +287,7 @@ def _read_carefully(
     records: list[list[str]] = []
     rows: list[int] = []
     literal: list[int] = []
+    ragged = 0
     row, start = layout.header_row, layout.body_line
     while start < len(lines):
         source = _Lines(lines, start)
@@ -311,6 +316,14 @@ def _read_carefully(
                 record = record[:width]
             if len(record) != width:
                 findings.append(_ragged(record, width, layout, file, row))
+                ragged += 1
+                if ragged == MOST_RAGGED:
+                    what = (
+                        f"reading ended here, after {MOST_RAGGED:,} rows with another number of cells than the header"
+                    )
+                    remedy = "check the delimiter, and where a quotation mark is never closed"
+                    findings.append(Finding(what, file=file, row=row, remedy=remedy))
+                    return _text_table(records, width), np.array(rows, dtype=np.int64)
                 continue
             records.append(record)
             rows.append(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from territory_engine.reading.delimited import read_delimited
+from territory_engine.reading.delimited import MOST_RAGGED, read_delimited
 
 
 def test_a_list_in_a_cell_does_not_hide_the_delimiter_of_the_header() -> None:
@@ -13,3 +13,9 @@ def test_a_list_in_a_cell_does_not_hide_the_delimiter_of_the_header() -> None:
 def test_decimal_commas_do_not_hide_the_delimiter_of_the_header() -> None:
     text = "id;lat;lon\n" + "".join(f"{i};4{i},5;1{i},25\n" for i in range(5))
     assert read_delimited(text.encode(), "a.csv").columns == ["id", "lat", "lon"]
+
+
+def test_a_file_that_is_no_table_is_not_listed_to_its_end() -> None:
+    found = read_delimited(('lead_id,company\na,"' + "x\n" * 30_000).encode(), "leads.csv").findings
+    assert len(found) == MOST_RAGGED + 1
+    assert found[-1].what.startswith("reading ended here, after 10,000 rows")
