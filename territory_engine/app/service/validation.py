@@ -15,6 +15,7 @@ from territory_engine.app.service.models import ALLOWED, COLUMN_ALLOWED, OTHERWI
 from territory_engine.app.service.settings import ServiceSettings
 from territory_engine.errors import Finding
 from territory_engine.grammar import counted
+from territory_engine.leads.matching.domains import is_free_mail, registrable_domain
 
 _CHUNK = 1_000  # leads checked before other threads have their turn
 # Never fails once begun, so that it takes linear time on text without an end too.
@@ -296,7 +297,11 @@ def _record(lead: BaseModel, names: dict[str, str]) -> dict[str, Any]:
     record.update({k: v for k, v in (lead.model_extra or {}).items() if v is not None and v != ""})
     email = record.pop("email", None)
     if email is not None:
-        record.setdefault("domain", email.rpartition("@")[2])
+        of_mail = email.rpartition("@")[2]
+        told = record.get("domain")
+        # As in a file of leads: a mail provider's domain says less than the address does.
+        if told is None or (is_free_mail(registrable_domain(told)) and not is_free_mail(registrable_domain(of_mail))):
+            record["domain"] = of_mail
     return record
 
 

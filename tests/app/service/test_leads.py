@@ -68,6 +68,11 @@ def test_of_an_email_address_only_the_domain_goes_on(caller: Any) -> None:
     assert caller.router.seen == [[{"lead_id": "a", "domain": "acme.com"}, {"lead_id": "b", "domain": "acme.com"}]]
 
 
+def test_a_mail_providers_domain_gives_way_to_the_address_as_in_a_file(caller: Any) -> None:
+    caller.route([{"lead_id": "a", "email": "x@acme.com", "domain": "gmail.com"}])
+    assert caller.router.seen == [[{"lead_id": "a", "domain": "acme.com"}]]
+
+
 def test_blank_fields_are_left_out_and_lists_become_text(caller: Any) -> None:
     caller.route([{"lead_id": "007", "company": "", "score": None, "skills": ["x", "y"], "value": 3}])
     assert caller.router.seen == [[{"lead_id": "007", "skills": "x;y", "value": 3.0}]]
