@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from territory_engine import __version__
-from territory_engine.errors import BatchConflictError, Finding, InputError, PlanDirectoryError
+from territory_engine.errors import BatchConflictError, PlanDirectoryError
 from territory_engine.leads.decisions import Routing, decisions_of
 from territory_engine.leads.levels import opening_levels
 from territory_engine.leads.matching.known_accounts import AccountIndex
@@ -28,10 +28,11 @@ from territory_engine.leads.proof import proof_of
 from territory_engine.leads.reading.columns import own_names
 from territory_engine.leads.reading.loading import leads_of_frame, leads_of_records, read_leads
 from territory_engine.leads.reps.capacity import remaining_capacity
+from territory_engine.leads.reps.columns import refuse_formulas
 from territory_engine.leads.reps.counting import counters_after
 from territory_engine.leads.reps.roster import RosterSource
 from territory_engine.leads.reps.standing import standings
-from territory_engine.leads.splitting import split_batch, tie_order
+from territory_engine.leads.splitting import split_batch
 from territory_engine.leads.stored_tables import choices_table, roster_table, to_parquet
 from territory_engine.leads.suitability.choices import Suitability
 from territory_engine.leads.suitability.eligibility import rules_of
@@ -40,6 +41,7 @@ from territory_engine.leads.told_outcomes import outcomes_of_records
 from territory_engine.leads.waiting import waiting_batch, waiting_now
 from territory_engine.ledger import Ledger
 from territory_engine.ledger.records import BatchRecord
+from territory_engine.ledger.schema import HELD
 from territory_engine.plan_directory import read_plan
 from territory_engine.routed_batch import RoutedBatch
 
@@ -97,7 +99,7 @@ class Router:
         self.plan_path, self.plan_sha256 = plan_path, plan_sha256
         self._config = problem.config
         self._source = RosterSource.of(problem, plan, policy, base_dir or Path())
-        _refuse_formulas(self._source.frame.index)
+        refuse_formulas(self._source.frame.index)
         self._index = AccountIndex.of(problem, plan)
         self.notices = self._source.notices
 
@@ -347,7 +349,7 @@ class Router:
         already = {
             position: states[lead]
             for position, lead in enumerate(batch.frame["lead_id"])
-            if lead in states and states[lead].state in ("assigned", "won", "lost") and position not in batch.rejected
+            if lead in states and states[lead].state in HELD and position not in batch.rejected
         }
         choices = assembly.choices.without(np.array(sorted(already), np.int64))
         counters = work.counters
@@ -360,14 +362,13 @@ class Router:
         after = counters_after(roster, counters, levels, split, work.next_turn, self.policy.fair_share.catch_up)
         routing = Routing(assembly.suitability, choices, levels, split, counters, after, already)
         decisions = decisions_of(routing)
-        order = tie_order(last_turn, rep_ids, self.policy.seed)
         number = {status: int((decisions["status"] == status).sum()) for status in ("assigned", "queued", "rejected")}
         unread = unread_columns(batch, self.policy, self.lead_columns)
         notices = (*work.notices_at(assembly.at), *batch.notices, *assembly.choices.notices)
         proof = proof_of(routing, (*notices, *([unread] if unread else [])))
         tables = (b"", b"")
         if self.keep_tables:
-            known = roster_table(roster, counters, levels, capacity, order, split)
+            known = roster_table(roster, counters, levels, capacity, split)
             tables = to_parquet(known), to_parquet(choices_table(choices, split))
         record = BatchRecord(
             batch_id=batch_id,
@@ -385,15 +386,3 @@ class Router:
         )
         work.record(record, decisions, after)
         return RoutedBatch(batch_id, assembly.at, False, decisions, proof)
-
-
-def _refuse_formulas(rep_ids: pd.Index[Any]) -> None:
-    """Refuse rep IDs that a spreadsheet would run: they stand in every file of answers."""
-    wrong = [str(rep) for rep in rep_ids if str(rep)[:1] in ("=", "+", "-", "@", "\t")]
-    if wrong:
-        raise InputError(
-            Finding(
-                "a spreadsheet would run this rep ID as a formula", column="rep_id", value=rep, remedy="rename the rep"
-            )
-            for rep in wrong
-        )

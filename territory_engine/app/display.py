@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -36,7 +37,7 @@ class SilentDisplay:
         os.write(2, f"{self.stopping_words}\n".encode())
 
 
-class LiveDisplay(SilentDisplay):
+class LiveDisplay(SilentDisplay, ABC):
     """Lines that live on a terminal.
 
     Parameters
@@ -77,9 +78,9 @@ class LiveDisplay(SilentDisplay):
         """Acknowledge a request to stop."""
         self._stopping = True
 
+    @abstractmethod
     def lines(self) -> list[RenderableType]:
         """Return the lines as they are now."""
-        raise NotImplementedError
 
     def render(self) -> RenderableType:
         """Return the display as it is now; rich calls it a few times a second."""

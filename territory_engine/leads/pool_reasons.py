@@ -12,7 +12,7 @@ import numpy as np
 
 from solvers.fair_split.costs import LeadCosts
 from territory_engine.grammar import counted, listed
-from territory_engine.leads.explaining.amounts import amount_text, share_text
+from territory_engine.leads.amounts import amount_text, share_text
 from territory_engine.leads.reading.cells import shown_text
 
 if TYPE_CHECKING:

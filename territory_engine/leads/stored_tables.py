@@ -30,7 +30,6 @@ def roster_table(
     counters: pd.DataFrame,
     levels: Levels,
     capacity: NDArray[np.int64],
-    order: NDArray[np.int64],
     split: BatchSplit,
 ) -> pd.DataFrame:
     """Return one row per rep, index ``rep_id``: what the split knew of it, and the prices that prove the split.
@@ -58,7 +57,7 @@ def roster_table(
             "local_week": roster.local_week, "limit_open_leads": roster.open_leads, "limit_per_day": roster.per_day,
             "limit_per_week": roster.per_week, "limit_travel_km": roster.travel_km, "level": levels.level,
             "worth_level": levels.worth_level, "step": levels.step, "present": levels.present,
-            "change": levels.change.astype(str), "capacity": capacity, "tie_order": order, **away, **prices,
+            "change": levels.change.astype(str), "capacity": capacity, "tie_order": split.shared.problem.tie_order, **away, **prices,
         },
         index=frame.index,
     )  # fmt: skip

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 UNLIMITED = 2**31 - 1
 """Room of a rep without limits."""
 
-LARGEST_LEVEL = 2**60
-"""Where shares of worth stop."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -280,10 +278,7 @@ def counters_after(
         leads, level, worth = charged.get(rep_id, (0, 0, 0))
         if not row["present"]:
             level, worth = credit
-        counted = {
-            "level": int(row["level"]) + level,
-            "worth_level": min(int(row["worth_level"]) + worth, LARGEST_LEVEL),
-        }
+        counted = {"level": int(row["level"]) + level, "worth_level": int(row["worth_level"]) + worth}
         counted["open_leads"] = _count(row["before.open_leads"]) + leads
         for span in ("day", "week"):
             told, now = row[f"before.{span}"], str(row[f"local_{span}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from territory_engine.leads.explaining.amounts import amount_text, share_text
+from territory_engine.leads.amounts import amount_text, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.grammar import counted
-from territory_engine.leads.explaining.amounts import amount_text, share_text
+from territory_engine.leads.amounts import amount_text, share_text
 from territory_engine.leads.reps.availability import day_in_words
 from territory_engine.leads.suitability.obstacles import obstacle_clauses
 

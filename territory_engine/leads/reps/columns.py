@@ -6,13 +6,15 @@ the word where it has a value, reps only in it are added, and reps that it does 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from territory_engine.errors import Finding
+from territory_engine.errors import Finding, InputError
+from territory_engine.leads.reading.cells import FORMULA_AS_ID
 from territory_engine.leads.reps.working_hours import CellError
 from territory_engine.reading.columns import REP_ALIASES, Sheet, is_blank, sheet_of
 from territory_engine.reading.identifiers import check_control_characters, check_ids, match_ids, mends_of
@@ -251,3 +253,15 @@ def _filled_numbers(sheet: Sheet, column: str) -> NDArray[Any]:
     if not sheet.has(column):
         return np.full(len(sheet), None, object)
     return np.array([None if np.isnan(v) else float(v) for v in sheet.frame[column]], object).reshape(len(sheet))
+
+
+def refuse_formulas(rep_ids: pd.Index[Any]) -> None:
+    """Refuse rep IDs that a spreadsheet would run: they stand in every file of answers."""
+    wrong = [str(rep) for rep in rep_ids if re.match(FORMULA_AS_ID, str(rep))]
+    if wrong:
+        raise InputError(
+            Finding(
+                "a spreadsheet would run this rep ID as a formula", column="rep_id", value=rep, remedy="rename the rep"
+            )
+            for rep in wrong
+        )

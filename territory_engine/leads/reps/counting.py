@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from territory_engine.leads.splitting import BatchSplit
 
 
-LARGEST_LEVEL = 2**60
-"""Where shares of worth stop, which currencies of many zeros reach in years: twice as much still fits into 64 bits."""
-
-
 def counters_after(
     roster: Roster, counters: pd.DataFrame, levels: Levels, split: BatchSplit, next_turn: int, catch_up: float
 ) -> pd.DataFrame:
@@ -34,9 +30,10 @@ def counters_after(
     known = index.isin(counters.index)
     before = counters.reindex(index)
     charged = np.bincount(split.rep[split.counted], minlength=len(index)) * levels.step
-    worth = levels.worth_level.astype(object)  # Python's whole numbers have no end
+    # Within 64 bits: levels.LARGEST_WORTH_LEVEL bounds what there is, splitting.LARGEST_BATCH_WORTH what a batch adds.
+    worth = levels.worth_level.copy()
     counted = split.rep[split.counted]
-    np.add.at(worth, counted, split.worth[split.counted].astype(object) * levels.step[counted].astype(object))
+    np.add.at(worth, counted, split.worth[split.counted] * levels.step[counted])
     worth[away] += worth_credit
     turn = np.zeros(len(index), np.int64)
     there = split.rep[split.rep >= 0]
@@ -46,7 +43,7 @@ def counters_after(
     after = pd.DataFrame(
         {
             "level": levels.level + np.where(away, credit, charged),
-            "worth_level": np.array([min(w, LARGEST_LEVEL) for w in worth], np.int64),
+            "worth_level": worth,
             "open_leads": before["open_leads"].fillna(0).astype(np.int64) + split.count,
             "day": day[0],
             "day_leads": day[1] + split.count,

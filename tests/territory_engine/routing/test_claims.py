@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from territory_engine.errors import BatchConflictError
+from territory_engine.errors import BatchConflictError, InputError
 from tests.territory_engine.routing.conftest import MONDAY, nowhere, only
 
 if TYPE_CHECKING:
@@ -73,3 +73,11 @@ def test_a_file_routed_again_under_other_columns_is_told_why_it_is_another_batch
     make_router().route(leads, at=MONDAY)
     with pytest.raises(BatchConflictError, match=r"this very file was routed before.* other columns or date_order"):
         make_router({"columns": {"value": "amount"}}).route(leads, at=MONDAY)
+
+
+@pytest.mark.parametrize("rep_id", ["=1+1", "+R6", "-R6", "@R6"])
+def test_a_rep_id_that_a_spreadsheet_would_run_is_refused_before_anything_is_routed(
+    make_router: MakeRouter, rep_id: str
+) -> None:
+    with pytest.raises(InputError, match=r"would run this rep ID as a formula.*rename the rep"):
+        make_router(reps=pd.DataFrame({"rep_id": [rep_id]}))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solvers.fair_split.costs import LeadCosts
-from territory_engine.leads.explaining.amounts import amount_text, share_text
+from territory_engine.leads.amounts import amount_text, share_text
 from territory_engine.leads.explaining.choice_prices import LeadPrices
 from territory_engine.leads.explaining.explanation import explain
 from territory_engine.leads.explaining.stored_split import StoredPart

@@ -118,11 +118,11 @@ def test_the_hash_depends_neither_on_the_clock_nor_on_the_person():
 def test_nothing_about_a_person_is_kept():
     person = {
         "Email": "jo.doe@mail.acme.co.uk", "FirstName": "Jo", "LastName": "Doe", "Name": "Jo Doe", "Phone": "555",
-        "MobilePhone": "556", "Fax": "557", "Title": "CEO", "Description": "call Jo", "Company": "Acme",
+        "MobilePhone": "556", "Fax": "557", "Title": "Buyer in chief", "Description": "call Jo", "Company": "Acme",
     }  # fmt: skip
     batch = one(**person)
     text = batch.frame.to_csv() + repr(batch)
-    assert not [word for word in ("Jo", "Doe", "555", "556", "557", "CEO", "jo.doe") if word in text]
+    assert not [word for word in ("Jo", "Doe", "555", "556", "557", "Buyer in chief", "jo.doe") if word in text]
     assert (batch.frame["domain"][0], batch.frame["company"][0]) == ("acme.co.uk", "Acme")
 
 
