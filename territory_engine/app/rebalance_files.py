@@ -64,7 +64,7 @@ def write_rebalancing_directory(
     PlanDirectoryError
         ``out`` exists and may not be replaced, or cannot be written.
     """
-    from maps.tradeoff_page import write_rebalancing
+    from maps.changes.tradeoff import write_rebalancing
     from scenarios.tradeoff import trade_off_table
     from scenarios.tradeoff_words import chosen_point, summary
     from territory_engine.app.writing import tell_refusal

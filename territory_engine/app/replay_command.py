@@ -135,7 +135,7 @@ def write_replay_directory(
     try:
         with publishing(out, replace, kind=kind) as folder:
             stage("drawing")
-            from maps.replay_page import write_replay
+            from maps.replay.page import write_replay
 
             write_replay(found, folder / "replay.html")
             stage("writing the tables")

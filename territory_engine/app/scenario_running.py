@@ -229,8 +229,8 @@ def _results(
 
 
 def _compare(file: ScenarioFile, results: list[ScenarioResult], directory: ScenarioDirectory) -> None:
-    from maps.comparison_map import comparison_map_page
-    from maps.comparison_page import comparison_page
+    from maps.comparison.map import comparison_map_page
+    from maps.comparison.page import comparison_page
     from scenarios.comparison import comparison_csv, comparison_table, differences_from_base
     from scenarios.outlook_comparison import compare_outlooks
 

@@ -300,7 +300,7 @@ def test_a_full_disk_leaves_nothing_behind(owned: Path, tmp_path: Path, monkeypa
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("maps.tradeoff_page.write_rebalancing", full)
+    monkeypatch.setattr("maps.changes.tradeoff.write_rebalancing", full)
     assert "No space left on device" in refused(owned, "--points", "2", out=tmp_path / "out")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shapely
 
-from maps.colours import (
+from maps.pages.colours import (
     BACKGROUND,
     FILL_OPACITY,
     LEAST_DELTA_E,

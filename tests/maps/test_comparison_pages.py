@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maps import comparison_page as page_module
-from maps.comparison_charts import Strip, TradeOff, bars_chart, strip_chart, trade_off_chart
-from maps.comparison_map import comparison_map_page
-from maps.comparison_page import comparison_page
+from maps.comparison import page as page_module
+from maps.comparison.charts import Strip, TradeOff, bars_chart, strip_chart, trade_off_chart
+from maps.comparison.map import comparison_map_page
+from maps.comparison.page import comparison_page
 from scenarios.comparison import ScenarioResult, differences_from_base
 from scenarios.outlook_comparison import compare_outlooks
 from territory_engine.wording import number

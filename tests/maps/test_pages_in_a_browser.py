@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from maps import account_columns as columns_module
 from maps import write_map, write_report
+from maps.territory_map import accounts as columns_module
 
 pytestmark = pytest.mark.browser
 

@@ -12,10 +12,10 @@ import pytest
 import shapely
 from markupsafe import Markup
 
-from maps import move_columns as move_columns_module
 from maps import write_diff
-from maps.outlines import border_lines
-from maps.plan_diff import diff_page
+from maps.changes import columns as move_columns_module
+from maps.changes.page import diff_page
+from maps.shapes.outlines import border_lines
 from scenarios import compare_plans
 
 HOSTILE = "</script><script>document.title='owned'</script>"

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from maps import replay_page as page_module
-from maps.replay_charts import RepLine, dumbbells
-from maps.replay_page import replay_page, write_replay
+from maps.replay import page as page_module
+from maps.replay.charts import RepLine, dumbbells
+from maps.replay.page import replay_page, write_replay
 from scenarios.replay import Replay, replay
 from territory_engine.leads.policy import Policy, parse_policy
 from territory_engine.plan_directory import write_plan_files

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from maps import write_report
-from maps.charts import MOST_BARS, Bar, load_chart
-from maps.report import report_page, rule_sentences
+from maps.report.charts import MOST_BARS, Bar, load_chart
+from maps.report.page import report_page, rule_sentences
 from territory_engine.grammar import not_above
 from territory_engine.problem import ScenarioRecord
 from territory_engine.wording import price_list

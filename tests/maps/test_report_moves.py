@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from maps.report_moves import what_changes
+from maps.report.moves import what_changes
 from scenarios.move_list import ordered_moves
 from tests.scenarios.realignments import realignment
 

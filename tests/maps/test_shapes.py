@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from maps import territory_shapes, write_geojson
-from maps.cells import mercator, territory_cells, wgs84
+from maps.shapes.cells import mercator, territory_cells, wgs84
 from territory_engine.config import parse_config
 from territory_engine.planner import solve
 from territory_engine.reading.loading import load_frames

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import shapely
 
-from maps import account_columns as columns_module
 from maps import territory_shapes, write_map
-from maps.account_columns import account_columns, encode_sentences
-from maps.page import script_json
-from maps.territory_map import map_page
+from maps.pages.columns import encode_sentences
+from maps.pages.offline import script_json
+from maps.territory_map import accounts as columns_module
+from maps.territory_map.accounts import account_columns
+from maps.territory_map.page import map_page
 
 HOSTILE = "</script><script>document.title='owned'</script>"
 
@@ -84,7 +85,7 @@ def test_the_only_foreign_address_allowed_is_the_configured_tile_server(midwest,
     ],
 )
 def test_tile_templates_open_the_policy_no_further_than_needed(template, source):
-    from maps.drawing import tile_origin
+    from maps.pages.drawing import tile_origin
 
     assert tile_origin(template) == source
 

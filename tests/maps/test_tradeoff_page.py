@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maps.tradeoff_page import trade_off_chart, write_rebalancing
+from maps.changes.tradeoff import trade_off_chart, write_rebalancing
 from scenarios.tradeoff import trade_off_table
 from territory_engine.config import parse_config
 from territory_engine.disruption import with_max_moved

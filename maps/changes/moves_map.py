@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from maps.account_columns import base64_of
-from maps.colours import PALETTE, territory_adjacency, territory_colours
-from maps.drawing import Drawing, add_layer_control, add_tiles, territory_look, tile_layer
-from maps.move_columns import staying_positions
-from maps.outlines import border_lines, outline_lines
-from maps.page import PageLayer
-from maps.shapes import account_points, drawn_from_units, plane_shapes, rounded_geojson
+from maps.changes.columns import staying_positions
+from maps.pages.colours import PALETTE, territory_adjacency, territory_colours
+from maps.pages.columns import base64_of
+from maps.pages.drawing import Drawing, add_layer_control, add_tiles, territory_look, tile_layer
+from maps.pages.offline import PageLayer
+from maps.shapes.outlines import border_lines, outline_lines
+from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, rounded_geojson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from maps.page import OfflineMap
+    from maps.pages.offline import OfflineMap
     from scenarios.differences import PlanDifference
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
@@ -44,7 +44,7 @@ def moves_map_data(
     difference : PlanDifference
     before, after : tuple of PlanningProblem and Plan
     territories : sequence of dict
-        As :func:`maps.move_columns.territory_rows_of` gives them.
+        As :func:`maps.changes.columns.territory_rows_of` gives them.
 
     Returns
     -------
@@ -168,16 +168,16 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
         What :func:`moves_map_data` returned.
     """
     add_tiles(page, data["tiles"])
-    page.add_child(PageLayer("shapes.js.jinja", "shapes", label="Territories after"))
+    page.add_child(PageLayer("shared/shapes.js.jinja", "shapes", label="Territories after"))
     if data["outlines"]:
-        page.add_child(PageLayer("outlines.js.jinja", "outlines", label="Outlines", show=False))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines", show=False))
     if data["borders"]:
-        page.add_child(PageLayer("borders.js.jinja", "borders", label="Borders before"))
+        page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders before"))
     if data["units"]["features"]:
-        page.add_child(PageLayer("moved_units.js.jinja", "moved_units", label="Moved units"))
-    page.add_child(PageLayer("staying.js.jinja", "staying", label="Accounts that stay"))
-    page.add_child(PageLayer("moved.js.jinja", "moved", label="Accounts that move"))
-    page.add_child(PageLayer("arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("territory_labels.js.jinja", "labels", label="Names"))
+        page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Moved units"))
+    page.add_child(PageLayer("changes/staying.js.jinja", "staying", label="Accounts that stay"))
+    page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
+    page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
+    page.add_child(PageLayer("changes/territory_labels.js.jinja", "labels", label="Names"))
     add_layer_control(page, collapsed=True)
-    page.add_child(PageLayer("moves_map.js.jinja", "moves_map"))
+    page.add_child(PageLayer("changes/moves_map.js.jinja", "moves_map"))

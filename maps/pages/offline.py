@@ -128,7 +128,7 @@ def offline_page(title: str) -> Figure:
 
 def _add_head(figure: Figure, title: str, *, image_source: str, leaflet: bool) -> None:
     figure.title = str(Markup.escape(title))
-    head = templates().get_template("head.html.jinja")
+    head = templates().get_template("shared/head.html.jinja")
     text = head.render(
         image_source=image_source,
         leaflet_css=Markup(leaflet_css()) if leaflet else "",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup, escape
 
-from maps.plan_diff import write_diff
+from maps.changes.page import write_diff
 from scenarios.differences import compare_plans
 from scenarios.today import todays_plan
 from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences, limit_sentence, more_saves

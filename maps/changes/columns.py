@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maps.account_columns import base64_of, dictionary, encode_sentences, texts
+from maps.pages.columns import base64_of, dictionary, encode_sentences, texts
 from territory_engine.wording import distance_unit, measure_label, noun
 
 if TYPE_CHECKING:

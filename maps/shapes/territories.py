@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from maps.cells import mercator, territory_cells, wgs84
+from maps.shapes.cells import mercator, territory_cells, wgs84
 
 if TYPE_CHECKING:
     from pathlib import Path

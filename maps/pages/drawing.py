@@ -10,10 +10,10 @@ import folium
 import numpy as np
 import shapely
 
-from maps.cells import mercator, wgs84
-from maps.colours import darker
-from maps.page import OfflineMap, PageLayer
-from maps.shapes import account_points, rounded_geojson
+from maps.pages.colours import darker
+from maps.pages.offline import OfflineMap, PageLayer
+from maps.shapes.cells import mercator, wgs84
+from maps.shapes.territories import account_points, rounded_geojson
 from territory_engine.wording import territory_names
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def empty_map(title: str, *, planar: bool, tiles: dict[str, str] | None) -> Offl
 def add_tiles(page: OfflineMap, tiles: dict[str, str] | None) -> None:
     """Add the street map, switched off."""
     if tiles:
-        page.add_child(PageLayer("tiles.js.jinja", "tiles", label="Street map (needs the network)", show=False))
+        page.add_child(PageLayer("shared/tiles.js.jinja", "tiles", label="Street map (needs the network)", show=False))
 
 
 def add_layer_control(page: OfflineMap, *, collapsed: bool = False) -> None:

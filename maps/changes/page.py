@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maps.colours import BACKGROUND
-from maps.drawing import Drawing, empty_map
-from maps.move_columns import flow_rows, measure_words, move_columns, territory_rows_of
-from maps.moves_map import add_moves_layers, moves_map_data
-from maps.page import PageLayer, offline_page
-from maps.shapes import account_points, drawn_from_units
+from maps.changes.columns import flow_rows, measure_words, move_columns, territory_rows_of
+from maps.changes.moves_map import add_moves_layers, moves_map_data
+from maps.pages.colours import BACKGROUND
+from maps.pages.drawing import Drawing, empty_map
+from maps.pages.offline import PageLayer, offline_page
+from maps.shapes.territories import account_points, drawn_from_units
 from scenarios.difference_words import figure_words, headline, territory_words
 from territory_engine.grammar import counted
 from territory_engine.wording import size_in_words
@@ -61,7 +61,7 @@ def write_diff(
     names : tuple of str
         What the reader knows the two plans by, such as the names of their directories.
     sections : sequence of tuple of str and Markup
-        Headings and finished markup, such as charts of :mod:`maps.charts`, to stand between key figures and moves.
+        Headings and finished markup, such as charts of :mod:`maps.report.charts`, to stand between key figures and moves.
     """
     page = diff_page(difference, before, after, title=title, sentences=sentences, names=names, sections=sections)
     Path(path).write_text(page, encoding="utf-8", newline="\n")
@@ -108,15 +108,15 @@ def diff_page(
     }
     if not has_map:
         page = offline_page(title)
-        page.add_child(PageLayer("diff.html.jinja", "diff", context=context))
-        page.add_child(PageLayer("diff_table.js.jinja", "moves"))
+        page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
+        page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
         return _finished(str(page.render()))
     data |= moves_map_data(difference, before, after, data["territories"])
     map_page = empty_map(title, planar=problem.config.travel.metric == "euclidean", tiles=data["tiles"])
     context["map_name"] = map_page.get_name()
     context["footnote"] = _footnote(data, of_units=drawn_from_units(problem, plan))
-    map_page.add_child(PageLayer("diff.html.jinja", "diff", context=context))
-    map_page.add_child(PageLayer("diff_table.js.jinja", "moves"))
+    map_page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
+    map_page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
     add_moves_layers(map_page, data)
     return _finished(str(map_page.get_root().render()))
 

@@ -9,13 +9,13 @@ import networkx as nx
 import numpy as np
 import shapely
 
-from maps.account_columns import base64_of, dictionary, texts
-from maps.cells import mercator
-from maps.colours import BACKGROUND, FILL_OPACITY, PALETTE, territory_adjacency, territory_colours
-from maps.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
-from maps.outlines import outline_lines
-from maps.page import PageLayer
-from maps.shapes import account_points, plane_shapes
+from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, territory_adjacency, territory_colours
+from maps.pages.columns import base64_of, dictionary, texts
+from maps.pages.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
+from maps.pages.offline import PageLayer
+from maps.shapes.cells import mercator
+from maps.shapes.outlines import outline_lines
+from maps.shapes.territories import account_points, plane_shapes
 from scenarios.comparison import own_measures
 from scenarios.running import BASE
 from territory_engine.grammar import counted
@@ -117,15 +117,15 @@ def comparison_map_page(
         "footnote": _footnote(data),
         "data": data,
     }
-    page.add_child(PageLayer("comparison_panel.html.jinja", "panel", context=context))
+    page.add_child(PageLayer("comparison/panel.html.jinja", "panel", context=context))
     add_tiles(page, tiles)
-    page.add_child(PageLayer("comparison_map.js.jinja", "moves", label="Accounts that move from the base plan"))
-    page.add_child(PageLayer("comparison_borders.js.jinja", "borders", label="Borders of the base plan"))
+    page.add_child(PageLayer("comparison/moves.js.jinja", "moves", label="Accounts that move from the base plan"))
+    page.add_child(PageLayer("comparison/borders.js.jinja", "borders", label="Borders of the base plan"))
     if data["outlines"]:
-        page.add_child(PageLayer("outlines.js.jinja", "outlines", label="Outlines"))
-    page.add_child(PageLayer("comparison_homes.js.jinja", "homes", label="Where reps are served from"))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+    page.add_child(PageLayer("comparison/homes.js.jinja", "homes", label="Where reps are served from"))
     add_layer_control(page)
-    page.add_child(PageLayer("comparison_switch.js.jinja", "switch_scenarios"))
+    page.add_child(PageLayer("comparison/switch.js.jinja", "switch_scenarios"))
     return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
 
 

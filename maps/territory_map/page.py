@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maps.account_columns import account_columns
-from maps.colours import BACKGROUND, FILL_OPACITY, PALETTE, darker, territory_adjacency, territory_colours
-from maps.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer, to_plane
-from maps.outlines import outline_lines
-from maps.page import PageLayer
-from maps.shapes import account_points, drawn_from_units, plane_shapes, territory_rows
+from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, darker, territory_adjacency, territory_colours
+from maps.pages.drawing import (
+    Drawing,
+    add_layer_control,
+    add_tiles,
+    empty_map,
+    homes,
+    territory_look,
+    tile_layer,
+    to_plane,
+)
+from maps.pages.offline import PageLayer
+from maps.shapes.outlines import outline_lines
+from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, territory_rows
+from maps.territory_map.accounts import account_columns
 from territory_engine.wording import (
     compact,
     distance_unit,
@@ -80,18 +89,18 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     title = f"{len(problem.territory_ids)} sales territories"
     page = empty_map(title, planar=planar, tiles=tiles)
     context = _panel(problem, plan, data, colours) | {"map_name": page.get_name(), "data": data, "title": title}
-    page.add_child(PageLayer("panel.html.jinja", "panel", context=context))
+    page.add_child(PageLayer("territory_map/panel.html.jinja", "panel", context=context))
     add_tiles(page, tiles)
     if len(plan.territories):
-        page.add_child(PageLayer("shapes.js.jinja", "shapes", label="Territories"))
+        page.add_child(PageLayer("shared/shapes.js.jinja", "shapes", label="Territories"))
     else:
-        page.add_child(PageLayer("no_shapes.js.jinja", "shapes"))
+        page.add_child(PageLayer("territory_map/no_shapes.js.jinja", "shapes"))
     if data["outlines"]:
-        page.add_child(PageLayer("outlines.js.jinja", "outlines", label="Outlines"))
-    page.add_child(PageLayer("accounts.js.jinja", "accounts", label="Accounts"))
-    page.add_child(PageLayer("homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts"))
+    page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     add_layer_control(page)
-    page.add_child(PageLayer("interaction.js.jinja", "interaction"))
+    page.add_child(PageLayer("territory_map/interaction.js.jinja", "interaction"))
     return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
 
 

@@ -1,0 +1,1 @@
+"""``diff.html`` and ``rebalance.html``: what changes from one plan to another."""

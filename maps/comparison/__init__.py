@@ -1,0 +1,1 @@
+"""``comparison.html`` and ``comparison_map.html``: scenarios side by side."""

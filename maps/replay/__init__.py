@@ -1,0 +1,1 @@
+"""``replay.html``: leads routed again under another policy."""

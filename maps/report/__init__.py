@@ -1,0 +1,1 @@
+"""``report.html``: one plan, to read, to print and to hand out."""

@@ -1,0 +1,1 @@
+"""``map.html``: the territories of one plan."""
