@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.browser import Visit, chromium, chromium_path, visited
 from territory_engine.config import Config
 from territory_engine.plan import Plan
 from territory_engine.problem import PlanningProblem, Source
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
 
 
 def build_problem(
@@ -193,44 +194,68 @@ def midwest() -> PlanningProblem:
     )
 
 
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, started once a module; it ends with the module, because Playwright's loop is in the way of others."""
+    if chromium_path() is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Callable[[Path], tuple[str, list[str]]]:
-    """Return a function that opens a page: its DOM after its scripts ran, and everything the browser complained about."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+def visit(browser: Any) -> Callable[..., AbstractContextManager[Visit]]:
+    """Return a function that opens a page with the network off: ``with visit(path) as open_page: open_page.page…``.
 
-    def open_page(path: Path) -> tuple[str, list[str]]:
-        run = subprocess.run(
-            [
-                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-                "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--v=0",
-                "--virtual-time-budget=4000", "--window-size=1300,850", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri(),
-            ],
-            capture_output=True, text=True, timeout=120, check=True, encoding="utf-8",
-        )  # fmt: skip
-        return run.stdout, [line for line in run.stderr.splitlines() if "CONSOLE" in line or "Uncaught" in line]
+    It takes what :func:`benchmarks.browser.visited` takes. A page that made the browser complain fails the test, unless
+    ``complaints`` were looked at and cleared.
+    """
+
+    @contextmanager
+    def open_page(path: Path, **options: Any) -> Iterator[Visit]:
+        with visited(browser, path, **options) as seen:
+            yield seen
+        assert seen.complaints == []
 
     return open_page
 
 
 @pytest.fixture
-def exercised(
-    opened: Callable[[Path], tuple[str, list[str]]],
-) -> Callable[[Path, str], tuple[dict[str, Any], list[str]]]:
-    """Return a function that adds a script to a page and opens it.
+def opened(browser: Any) -> Callable[[Path], tuple[str, list[str]]]:
+    """Return a function that opens a page: its DOM after its scripts ran, and everything the browser complained about."""
+
+    def open_page(path: Path) -> tuple[str, list[str]]:
+        with visited(browser, path, size=(1300, 850)) as seen:
+            return seen.page.content(), seen.complaints
+
+    return open_page
+
+
+@pytest.fixture
+def exercised(browser: Any) -> Callable[[Path, str], tuple[dict[str, Any], list[str]]]:
+    """Return a function that runs a script in a page once it is ready.
 
     It returns what the script left as JSON in an element called ``exercise``, and the browser's complaints.
     """
 
     def exercise(page: Path, script: str) -> tuple[dict[str, Any], list[str]]:
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace("</html>", f"<script>{script}</script></html>"), encoding="utf-8")
-        dom, complaints = opened(page)
-        found = re.search(r'<pre id="exercise">(.*?)</pre>', dom, re.DOTALL)
-        assert found, complaints
-        return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")), complaints
+        with visited(browser, page, size=(1300, 850)) as seen:
+            seen.page.evaluate(f"() => {{ {script}; dispatchEvent(new Event('load')); }}")
+            found = seen.page.wait_for_selector("#exercise", state="attached", timeout=20_000)
+            assert found is not None
+            return json.loads(found.text_content() or ""), seen.complaints
 
     return exercise
+
+
+@pytest.fixture
+def keep_picture() -> Callable[[Any, str], Path]:
+    """Return a function that keeps a screenshot of a page as ``out/screenshots/NAME.png``, for people to look at."""
+
+    def keep(page: Any, name: str) -> Path:
+        path = SCREENSHOTS / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=path)
+        return path
+
+    return keep
