@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from PIL.Image import Image
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -108,3 +110,55 @@ def visited(
         yield visit
     finally:
         context.close()
+
+
+@dataclass(frozen=True)
+class Print:
+    """A page as it leaves the printer.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        What can be read on each sheet.
+    pictures : tuple of PIL.Image.Image
+        Each sheet, at 100 dots per inch unless asked otherwise.
+    """
+
+    texts: tuple[str, ...]
+    pictures: tuple[Image, ...]
+
+
+def print_page(
+    page: Page, *, landscape: bool = False, dots_per_inch: int = 100, colours: bool = True, keep: Path | None = None
+) -> Print:
+    """Print an open page on A4, as a browser's own dialogue does, and read it back.
+
+    Parameters
+    ----------
+    page : playwright.sync_api.Page
+    landscape : bool
+        Unless the page itself says how its sheets lie.
+    dots_per_inch : int
+    colours : bool
+        Whether backgrounds are printed, which is a choice in the dialogue.
+    keep : Path, optional
+        Where to leave the sheets as pictures: ``keep-1.png`` and so on.
+    """
+    import pypdfium2
+
+    paper = page.pdf(format="A4", landscape=landscape, print_background=colours, prefer_css_page_size=True)
+    texts, pictures = [], []
+    with pypdfium2.PdfDocument(io.BytesIO(paper)) as document:
+        for sheet in document:
+            reader = sheet.get_textpage()
+            texts.append(reader.get_text_bounded())
+            reader.close()
+            drawn = sheet.render(scale=dots_per_inch / 72)
+            pictures.append(drawn.to_pil().convert("RGB").copy())
+            drawn.close()
+            sheet.close()
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(pictures, start=1):
+            picture.save(keep.with_name(f"{keep.name}-{number}.png"))
+    return Print(tuple(texts), tuple(pictures))
