@@ -22,6 +22,21 @@ _FLAGS = (
     "--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--font-render-hinting=none",
 )  # fmt: skip
 
+# What Chromium's own dialogue leaves around a page that does not say.
+_MARGIN = "10mm"
+# The margins in CSS pixels: those of the page's own @page, or the given one.
+_MARGINS = """(otherwise) => {
+  const own = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule instanceof CSSPageRule).pop();
+  return ["marginLeft", "marginRight"].map((side) => {
+    const probe = document.body.appendChild(document.createElement("div"));
+    probe.style.cssText = "position: absolute; visibility: hidden";
+    probe.style.width = own?.style[side] || otherwise;
+    const wide = probe.getBoundingClientRect().width;
+    probe.remove();
+    return wide;
+  });
+}"""
+
 
 def chromium_path() -> str | None:
     """Return where Chromium is on the PATH; None without one."""
@@ -122,10 +137,13 @@ class Print:
         What can be read on each sheet.
     pictures : tuple of PIL.Image.Image
         Each sheet, at 100 dots per inch unless asked otherwise.
+    width_px : float
+        Room between the left and the right margin of the first sheet, in CSS pixels.
     """
 
     texts: tuple[str, ...]
     pictures: tuple[Image, ...]
+    width_px: float
 
 
 def print_page(
@@ -146,13 +164,17 @@ def print_page(
     """
     import pypdfium2
 
-    paper = page.pdf(format="A4", landscape=landscape, print_background=colours, prefer_css_page_size=True)
-    texts, pictures = [], []
+    paper = page.pdf(
+        format="A4", landscape=landscape, print_background=colours, prefer_css_page_size=True,
+        margin={"top": _MARGIN, "right": _MARGIN, "bottom": _MARGIN, "left": _MARGIN},
+    )  # fmt: skip
+    texts, pictures, widths = [], [], []
     with pypdfium2.PdfDocument(io.BytesIO(paper)) as document:
         for sheet in document:
             reader = sheet.get_textpage()
             texts.append(reader.get_text_bounded())
             reader.close()
+            widths.append(sheet.get_width() / 72 * 96)
             drawn = sheet.render(scale=dots_per_inch / 72)
             pictures.append(drawn.to_pil().convert("RGB").copy())
             drawn.close()
@@ -161,4 +183,5 @@ def print_page(
         keep.parent.mkdir(parents=True, exist_ok=True)
         for number, picture in enumerate(pictures, start=1):
             picture.save(keep.with_name(f"{keep.name}-{number}.png"))
-    return Print(tuple(texts), tuple(pictures))
+    left, right = page.evaluate(_MARGINS, _MARGIN)
+    return Print(tuple(texts), tuple(pictures), widths[0] - left - right)

@@ -55,6 +55,8 @@ def finished(page: OfflineMap | Figure) -> str:
     """Return a page of layers as HTML, with the policy of what is in it."""
     source = page.image_source if isinstance(page, OfflineMap) else ""
     text = str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    # folium forbids zooming with two fingers; whoever sees badly needs it, and the page says how wide it is itself.
+    text = re.sub(r'<meta name="viewport"[^<>]*user-scalable=no[^<>]*>', "", text, count=1)
     return sealed(text, image_source=source)
 
 

@@ -18,6 +18,19 @@ from territory_engine.plan import Plan
 from territory_engine.problem import PlanningProblem, Source
 
 ACCESSIBILITY_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+# What a sheet would not show to its right edge: text that ends beyond it, and boxes that hide or scroll a part of theirs.
+CUT_AT_THE_EDGE = """() => {
+  const edge = document.documentElement.clientWidth + 1, said = [];
+  for (const box of document.body.querySelectorAll("*")) {
+    if (!(box instanceof HTMLElement) || box.closest(".leaflet-container") || !box.innerText?.trim()) continue;
+    const style = getComputedStyle(box), place = box.getBoundingClientRect();
+    if (style.display === "none" || style.visibility === "hidden" || place.width <= 1 || place.height <= 1) continue;
+    const hides = style.overflowX !== "visible" && box.scrollWidth > box.clientWidth + 1 && box.clientWidth > 1;
+    const beyond = place.right > edge && [...box.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (hides || beyond) said.push((hides ? "hidden in " : "beyond: ") + box.tagName + "." + box.className + " " + box.innerText.slice(0, 40));
+  }
+  return said;
+}"""
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
 
 
@@ -301,7 +314,14 @@ def printed() -> Callable[..., Print]:
 
     def print_it(page: Any, name: str, **options: Any) -> Print:
         sheets = print_page(page, keep=SCREENSHOTS / f"{name}-print", **options)
-        blank = [k + 1 for k, picture in enumerate(sheets.pictures) if len(set(picture.convert("L").getdata())) < 3]
+        size = page.viewport_size
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": int(sheets.width_px), "height": size["height"]})
+        cut = page.evaluate(CUT_AT_THE_EDGE)
+        page.set_viewport_size(size)
+        page.emulate_media(media="null")
+        assert cut == [], f"wider than the paper: {cut[:8]}"
+        blank = [k + 1 for k, picture in enumerate(sheets.pictures) if np.ptp(picture.convert("L").getextrema()) < 10]
         assert blank == [], f"sheets {blank} of {len(sheets.pictures)} are blank"
         return sheets
 
