@@ -18,7 +18,7 @@ from maps.pages.drawing import (
     tile_layer,
     to_plane,
 )
-from maps.pages.offline import PageLayer
+from maps.pages.offline import PageLayer, finished
 from maps.shapes.outlines import outline_lines
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
@@ -103,7 +103,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     add_layer_control(page)
     page.add_child(PageLayer("territory_map/interaction.js.jinja", "interaction"))
-    return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    return finished(page)
 
 
 def _panel(problem: PlanningProblem, plan: Plan, data: dict[str, Any], colours: list[str]) -> dict[str, Any]:
