@@ -79,6 +79,23 @@ class Visit:
     page: Page
     complaints: list[str] = field(default_factory=list)
 
+    def wait_until(self, expression: str, *, seconds: float = 20.0) -> None:
+        """Wait until a JavaScript expression holds.
+
+        Playwright's ``wait_for_function`` evaluates strings inside the page, which the pages' own policy forbids.
+
+        Raises
+        ------
+        TimeoutError
+            It does not hold in time.
+        """
+        step_s = 0.05
+        for _ in range(round(seconds / step_s)):
+            if self.page.evaluate(expression):
+                return
+            self.page.wait_for_timeout(1000 * step_s)
+        raise TimeoutError(f"after {seconds:g} s this does not hold in the page: {expression}")
+
     def console(self, message: ConsoleMessage) -> None:
         """Note a message on the console that is more than information."""
         if message.type in {"error", "warning", "assert"}:
@@ -121,7 +138,7 @@ def visited(
     try:
         page.goto(address + (f"#{fragment}" if fragment else ""))
         if page.locator("script:not([type])").count():
-            page.wait_for_function("document.body.dataset.ready === 'true'")
+            page.wait_for_selector("body[data-ready=true]", state="attached")
         yield visit
     finally:
         context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,11 @@ def plain(kind: str, number: int) -> str:
 def write_every_page(folder: Path, words: Words = plain) -> dict[str, Path]:
     """Write every kind of page into a folder; return where each is, by :data:`KINDS`, and ``geojson``."""
     pages = {kind: folder / f"{kind}.html" for kind in KINDS} | {"geojson": folder / "territories.geojson"}
+
+    def readable(kind: str, number: int) -> str:
+        """Return words as they come out of files: cells with control characters are refused there."""
+        return re.sub(r"[\x00-\x1f]", "·", words(kind, number))
+
     problem = worded(words)
     plan = explained(build_plan(problem), words)
     shapes = territory_shapes(problem, plan)
@@ -77,7 +83,7 @@ def write_every_page(folder: Path, words: Words = plain) -> dict[str, Path]:
         for p, made in ((problem, plan), after)
     ]
     write_diff(compare_plans(*nowhere), *nowhere, pages["diff_without_map"], names=named)
-    _write_rebalancing(words, pages["rebalance"])
+    _write_rebalancing(readable, pages["rebalance"])
     results = [
         ScenarioResult("base", words("description", 0), (), problem, plan),
         ScenarioResult(words("scenario", 1), words("description", 1), ("base",), *after),
@@ -87,7 +93,8 @@ def write_every_page(folder: Path, words: Words = plain) -> dict[str, Path]:
     pages["comparison"].write_text(comparison_page(results, source=words("file", 0)), encoding="utf-8", newline="\n")
     drawn = comparison_map_page(results, differences_from_base(results))
     pages["comparison_map"].write_text(drawn, encoding="utf-8", newline="\n")
-    _write_replay(words, problem, plan, folder, pages["replay"])
+    told = worded(readable)
+    _write_replay(readable, told, explained(build_plan(told), readable), folder, pages["replay"])
     return pages
 
 
