@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, darker, territory_adjacency, territory_colours
+from maps.pages.colours import BACKGROUND, FILL_OPACITY, darker
 from maps.pages.drawing import (
     Drawing,
     add_layer_control,
@@ -19,6 +19,7 @@ from maps.pages.drawing import (
     to_plane,
 )
 from maps.pages.offline import PageLayer, finished
+from maps.pages.rep_colours import plan_colours
 from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
@@ -65,7 +66,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     planar = problem.config.travel.metric == "euclidean"
     drawn = Drawing(problem)
     geometry = plane_shapes(problem, plan) if shapes is None or planar else to_plane(shapes)
-    colours = [PALETTE[c] for c in territory_colours(territory_adjacency(geometry))]
+    colours = plan_colours(problem, plan, geometry) if shapes is None else list(shapes["colour"])
     rep_names = territory_names(problem)
     names = [rep_names.get(str(t), str(t)) for t in plan.territories.index]
     positions = drawn.positions(account_points(problem))
