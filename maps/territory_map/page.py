@@ -21,6 +21,7 @@ from maps.pages.drawing import (
 from maps.pages.offline import PageLayer, finished
 from maps.pages.rep_colours import plan_colours
 from maps.shapes.outlines import outlines_of
+from maps.shapes.places import place_names
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
 from territory_engine.wording import (
@@ -84,6 +85,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         ],
         "shapes": drawn.features(geometry, bounds),
         "outlines": outlines_of(problem, bounds),
+        "places": place_names(problem, bounds),
         "homes": served_from,
         "accounts": accounts.summary,
         "tiles": tiles,
@@ -99,6 +101,8 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         page.add_child(PageLayer("territory_map/no_shapes.js.jinja", "shapes"))
     if data["outlines"]:
         page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+    if data["places"]:
+        page.add_child(PageLayer("shared/places.js.jinja", "places", label="Places"))
     packed = {"columns": accounts.columns, "dots": accounts.dots}
     page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts", context=packed))
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
