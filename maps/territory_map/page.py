@@ -19,7 +19,7 @@ from maps.pages.drawing import (
     to_plane,
 )
 from maps.pages.offline import PageLayer, finished
-from maps.shapes.outlines import outline_lines
+from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
 from territory_engine.wording import (
@@ -82,7 +82,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
             territory_look(str(t), name, c) for t, name, c in zip(plan.territories.index, names, colours, strict=True)
         ],
         "shapes": drawn.features(geometry, bounds),
-        "outlines": [] if planar or problem.background is None else outline_lines(problem.background, bounds),
+        "outlines": outlines_of(problem, bounds),
         "homes": served_from,
         "accounts": accounts.summary,
         "tiles": tiles,

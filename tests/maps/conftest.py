@@ -262,6 +262,16 @@ def browser() -> Iterator[Any]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every kind of page, by its name in ``every_page.KINDS``: written once, to be opened and left as they are."""
+    if chromium_path() is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    from tests.maps.every_page import write_every_page
+
+    return write_every_page(tmp_path_factory.mktemp("pages"))
+
+
 @pytest.fixture
 def visit(browser: Any) -> Callable[..., AbstractContextManager[Visit]]:
     """Return a function that opens a page with the network off: ``with visit(path) as open_page: open_page.page…``.
