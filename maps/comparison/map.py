@@ -12,7 +12,7 @@ import shapely
 from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of, dictionary, texts
 from maps.pages.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
-from maps.pages.offline import PageLayer
+from maps.pages.offline import PageLayer, finished
 from maps.shapes.cells import mercator
 from maps.shapes.outlines import outline_lines
 from maps.shapes.territories import account_points, plane_shapes
@@ -126,7 +126,7 @@ def comparison_map_page(
     page.add_child(PageLayer("comparison/homes.js.jinja", "homes", label="Where reps are served from"))
     add_layer_control(page)
     page.add_child(PageLayer("comparison/switch.js.jinja", "switch_scenarios"))
-    return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    return finished(page)
 
 
 def _measures(planned: Sequence[ScenarioResult]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maps.pages.offline import templates
+from maps.pages.offline import page_from
 from maps.report.charts import MOST_BARS, Bar, load_chart, travel_chart
 from maps.report.moves import key_figures, rules_on_moves, what_changes
 from scenarios.alignment import score_alignment
@@ -95,7 +95,7 @@ def report_page(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame | None
         "table": _table(problem, plan) if feasible else None,
         "unit": objective_unit(problem),
     }
-    return templates().get_template("report/report.html.jinja").render(context)
+    return page_from("report/report.html.jinja", context)
 
 
 def rule_sentences(problem: PlanningProblem) -> list[str]:

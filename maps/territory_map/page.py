@@ -19,7 +19,7 @@ from maps.pages.drawing import (
     tile_layer,
     to_plane,
 )
-from maps.pages.offline import OfflineMap, PageLayer
+from maps.pages.offline import OfflineMap, PageLayer, finished
 from maps.shapes.outlines import outline_lines
 from maps.shapes.territories import account_points, plane_shapes, territory_rows
 from maps.territory_map.accounts import account_columns
@@ -86,7 +86,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     context = panel_context(problem, plan, data) | {"map_name": page.get_name(), "data": data, "title": title}
     page.add_child(PageLayer("territory_map/panel.html.jinja", "panel", context=context))
     _add_layers(page, plan, data)
-    return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    return finished(page)
 
 
 def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any]) -> None:
