@@ -32,6 +32,7 @@ _TRACK = 1000
 _OUTSIDE_FRACTION = 0.12
 # Within a hundredth of the room between its limits a load is at its limit for a planner.
 _AT_LIMIT_FRACTION = 0.01
+_ROUNDING = 1e-6
 
 
 def territory_details(problem: PlanningProblem, plan: Plan, adjacency: nx.Graph[int]) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def measure_facts(problem: PlanningProblem, plan: Plan, rule: BalanceRule) -> di
         state = limit_state(load, lower, upper)
         parts = [f"{compact(load)} {noun(measure, load)}", *_against_share(float(deviations.iloc[t]), word)]
         if state:
-            parts.append(f"at its {'upper' if state == 'over' else 'lower'} limit")
+            parts.append(f"{_where(load, lower, upper)} its {'upper' if state == 'over' else 'lower'} limit")
         told.append(", ".join(parts))
         allowed.append(_allowed(lower, upper, target, word, whole=whole))
         states.append(state)
@@ -107,6 +108,12 @@ def limit_state(load: float, lower: float, upper: float) -> str:
     if load >= upper - room:
         return "over"
     return "under" if load <= lower + room and lower > 0 else ""
+
+
+def _where(load: float, lower: float, upper: float) -> str:
+    """Say where a load that is marked stands; beyond a limit only where a plan breaks it."""
+    slack = _ROUNDING * max(1.0, abs(load))
+    return "above" if load > upper + slack else "below" if load < lower - slack else "at"
 
 
 def _against_share(deviation: float, word: str) -> list[str]:

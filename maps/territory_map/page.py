@@ -90,17 +90,17 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
 
 
 def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any]) -> None:
-    add_tiles(page, data["tiles"])
     if len(plan.territories):
         page.add_child(PageLayer("shared/shapes.js.jinja", "shapes", label="Territories"))
     else:
         page.add_child(PageLayer("territory_map/no_shapes.js.jinja", "shapes"))
-    if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
-    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts"))
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     if len(plan.territories):
         page.add_child(PageLayer("territory_map/names.js.jinja", "names", label="Names"))
+    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts"))
+    if data["outlines"]:
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+    add_tiles(page, data["tiles"])
     add_layer_control(page, collapsed=True)
     for part in _BEHAVIOUR:
         folder = "shared" if part == "address" else "territory_map"
