@@ -20,9 +20,9 @@ from maps.pages.drawing import (
     to_plane,
 )
 from maps.pages.offline import OfflineMap, PageLayer, finished
-from maps.shapes.outlines import outline_lines
+from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes, territory_rows
-from maps.territory_map.accounts import account_columns
+from maps.territory_map.accounts import drawn_accounts
 from maps.territory_map.choropleth import colourings
 from maps.territory_map.details import territory_details
 from maps.territory_map.panel import panel_context
@@ -68,15 +68,16 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     served_from = homes(problem, plan, drawn)
     bounds = drawn.bounds(positions, np.array([h["at"][::-1] for h in served_from]).reshape(-1, 2))
     tiles = tile_layer(problem)
+    accounts = drawn_accounts(problem, plan, positions, territory_rows(problem, plan))
     data = {
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
         "opacity": FILL_OPACITY,
         "territories": _looks(problem, plan, geometry, drawn, territory_colours(adjacency)),
         "shapes": drawn.features(geometry, bounds),
-        "outlines": [] if planar or problem.background is None else outline_lines(problem.background, bounds),
+        "outlines": outlines_of(problem, bounds),
         "homes": served_from,
-        "accounts": account_columns(problem, plan, positions, territory_rows(problem, plan)),
+        "accounts": accounts.summary,
         "details": territory_details(problem, plan, adjacency) if len(plan.territories) else None,
         "colourings": colourings(problem, plan),
         "tiles": tiles,
@@ -85,11 +86,11 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     page = empty_map(title, planar=planar, tiles=tiles)
     context = panel_context(problem, plan, data) | {"map_name": page.get_name(), "data": data, "title": title}
     page.add_child(PageLayer("territory_map/panel.html.jinja", "panel", context=context))
-    _add_layers(page, plan, data)
+    _add_layers(page, plan, data, {"columns": accounts.columns, "dots": accounts.dots})
     return finished(page)
 
 
-def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any]) -> None:
+def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any], packed: dict[str, Any]) -> None:
     if len(plan.territories):
         page.add_child(PageLayer("shared/shapes.js.jinja", "shapes", label="Territories"))
     else:
@@ -97,7 +98,7 @@ def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any]) -> None:
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     if len(plan.territories):
         page.add_child(PageLayer("territory_map/names.js.jinja", "names", label="Names"))
-    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts"))
+    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts", context=packed))
     if data["outlines"]:
         page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
     add_tiles(page, data["tiles"])

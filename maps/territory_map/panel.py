@@ -109,8 +109,12 @@ def _range(least: str, most: str) -> str:
 def _notes(has_territories: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
     notes = [_HOW_DRAWN[of_units]] if has_territories else []
     accounts = data["accounts"]
-    if "accounts" in accounts:
-        notes.append("Each circle stands for the accounts of one territory around it.")
+    if accounts["many"]:
+        notes.append(
+            f"Each circle stands for the accounts of one territory around it: {accounts['n']:,} are too many to name or search."
+        )
+    if accounts["dots"]:
+        notes.append("Close up, each account is a dot.")
     if data["cropped"]:
         notes.append("The map opens on all but the farthest accounts; zoom out to see those.")
     if accounts["unlocated"] == 1:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -190,6 +193,48 @@ def _build_infeasible() -> Callable[..., Plan]:
     return build_infeasible
 
 
+_TYPES = {"Int16Array": "<i2", "Uint16Array": "<u2", "Uint32Array": "<u4", "Float32Array": "<f4", "Float64Array": "<f8"}
+
+
+def unpack(text: str) -> Any:
+    """Undo maps.pages.columns.pack, as pages do: columns as arrays, dictionaries of texts as lists."""
+    data = gzip.decompress(base64.b64decode(text, validate=True))
+    head = 4 + int.from_bytes(data[:4], "little")
+
+    def column(kind: str, start: int, n: int) -> Any:
+        dtype = np.dtype("<u4" if kind == "steps" else _TYPES[kind])
+        by_place = np.frombuffer(data, np.uint8, n * dtype.itemsize, head + start).reshape(dtype.itemsize, n)
+        stored = np.ascontiguousarray(by_place.T).view(dtype).ravel()
+        if kind != "steps":
+            return stored
+        change = (stored >> 1).astype(np.int64) ^ -(stored & 1).astype(np.int64)
+        return np.cumsum(change).astype(np.uint32).view(np.int32)
+
+    def read(value: dict[str, Any]) -> Any:
+        if set(value) == {"column"}:
+            return column(*value["column"])
+        if {"values", "index"} <= set(value):
+            texts = [value["values"][i] for i in value["index"]] if value["index"] is not None else value["values"]
+            for k, numbers in enumerate(value.get("numbers") or ()):
+                parts = iter(numbers.split("|"))
+                texts[k] = re.sub("\x00", lambda _, parts=parts: next(parts), texts[k])  # type: ignore[misc]
+            return texts
+        return value
+
+    return json.loads(data[4:head], object_hook=read)
+
+
+@pytest.fixture(name="unpack", scope="session")
+def _unpack() -> Callable[[str], Any]:
+    return unpack
+
+
+@pytest.fixture
+def account_data() -> Callable[[str], Any]:
+    """Return a function that reads the accounts out of a map's page: its columns, or its circles in levels."""
+    return lambda html: unpack(re.search(r'id="account-columns">(.*?)</script>', html)[1])  # type: ignore[index]
+
+
 @pytest.fixture
 def midwest() -> PlanningProblem:
     """300 accounts and 5 reps, with today's owners and a tile layer configured."""
@@ -215,6 +260,16 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every kind of page, by its name in ``every_page.KINDS``: written once, to be opened and left as they are."""
+    if chromium_path() is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    from tests.maps.every_page import write_every_page
+
+    return write_every_page(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture

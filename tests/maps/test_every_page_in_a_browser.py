@@ -9,16 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.maps.every_page import KINDS, MAPS, write_every_page
+from tests.maps.every_page import KINDS, MAPS
 
 pytestmark = pytest.mark.browser
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> dict[str, Path]:
-    return write_every_page(tmp_path_factory.mktemp("pages"))
 
 
 # --- accessible ---------------------------------------------------------------------------------------------------------
