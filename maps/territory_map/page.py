@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from maps.pages.colours import FILL_OPACITY, PALETTE, territory_adjacency, territory_colours
+from maps.pages.colours import FILL_OPACITY, territory_adjacency
 from maps.pages.drawing import (
     Drawing,
     add_layer_control,
@@ -20,6 +20,8 @@ from maps.pages.drawing import (
     to_plane,
 )
 from maps.pages.offline import OfflineMap, PageLayer, finished
+from maps.pages.rep_colours import plan_colours
+from maps.shapes.label_points import label_points
 from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
@@ -64,6 +66,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     drawn = Drawing(problem)
     geometry = plane_shapes(problem, plan) if shapes is None or planar else to_plane(shapes)
     adjacency = territory_adjacency(geometry)
+    colours = plan_colours(problem, plan, geometry) if shapes is None else list(shapes["colour"])
     positions = drawn.positions(account_points(problem))
     served_from = homes(problem, plan, drawn)
     bounds = drawn.bounds(positions, np.array([h["at"][::-1] for h in served_from]).reshape(-1, 2))
@@ -73,7 +76,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
         "opacity": FILL_OPACITY,
-        "territories": _looks(problem, plan, geometry, drawn, territory_colours(adjacency)),
+        "territories": _looks(problem, plan, geometry, drawn, colours),
         "shapes": drawn.features(geometry, bounds),
         "outlines": outlines_of(problem, bounds),
         "homes": served_from,
@@ -109,32 +112,21 @@ def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any], packed: dict
 
 
 def _looks(
-    problem: PlanningProblem, plan: Plan, geometry: NDArray[np.object_], drawn: Drawing, colours: list[int]
+    problem: PlanningProblem, plan: Plan, geometry: NDArray[np.object_], drawn: Drawing, colours: list[str]
 ) -> list[dict[str, Any]]:
     """Return name, colours, and where and with which priority the name goes, of every territory."""
     names = territory_names(problem)
-    places = drawn.positions(_label_places(geometry))
+    places = drawn.positions(label_points(geometry))
     area = np.where(shapely.is_missing(geometry), 0.0, shapely.area(geometry))
     rank = np.empty(len(area), dtype=int)
     rank[np.argsort(-area, kind="stable")] = np.arange(len(area))
     looks: list[dict[str, Any]] = []
     for t, territory_id in enumerate(plan.territories.index):
         look: dict[str, Any] = territory_look(
-            str(territory_id), names.get(str(territory_id), str(territory_id)), PALETTE[colours[t]]
+            str(territory_id), names.get(str(territory_id), str(territory_id)), colours[t]
         )
         lon, lat = places[t].tolist()
         look["at"] = [round(lat, 5), round(lon, 5)] if np.isfinite(lat) else None
         look["rank"] = int(rank[t])
         looks.append(look)
     return looks
-
-
-def _label_places(geometry: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Return the middle of the roomiest part of every shape, shape ``(n, 2)``; NaN where there is none."""
-    places = np.full((len(geometry), 2), np.nan)
-    for t, shape in enumerate(geometry):
-        if shape is not None and not shape.is_empty:
-            largest = max(shapely.get_parts(shape).tolist(), key=lambda part: float(part.area))
-            circle = shapely.maximum_inscribed_circle(largest, tolerance=float(np.sqrt(largest.area)) / 100)
-            places[t] = shapely.get_coordinates(circle)[0]
-    return places
