@@ -212,8 +212,12 @@ class Disruption(_Section):
         return self
 
 
+NO_BACKGROUND = "none"
+"""``[map] background``: shapes are clipped to no land at all, only to the surroundings of the accounts."""
+
+
 class MapOptions(_Section):
-    """``[map]``: the background of ``map.html``. ``tiles`` is a URL template used only when the reader is online."""
+    """``[map]``: the background of ``map.html``, a file or :data:`NO_BACKGROUND`. ``tiles`` is a URL template used only when the reader is online."""
 
     background: str | None = None
     tiles: Annotated[str, Field(pattern=r"^https?://")] | None = None

@@ -13,7 +13,7 @@ from maps.pages.colours import PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of
 from maps.pages.drawing import Drawing, add_layer_control, add_tiles, territory_look, tile_layer
 from maps.pages.offline import PageLayer
-from maps.shapes.outlines import border_lines, outline_lines
+from maps.shapes.outlines import border_lines, outlines_of
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, rounded_geojson
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def moves_map_data(
         "borders": border_lines(
             shapely.transform(old, drawn.positions), bounds, without=shapely.transform(geometry, drawn.positions)
         ),
-        "outlines": [] if drawn.planar or problem.background is None else outline_lines(problem.background, bounds),
+        "outlines": outlines_of(problem, bounds),
         "units": _unit_features(difference, problem, plan, bounds),
         "staying": base64_of(staying_positions(difference, problem, positions), "<f4"),
         "tiles": tile_layer(problem),

@@ -11,7 +11,7 @@ from maps.changes.columns import flow_rows, measure_words, move_columns, territo
 from maps.changes.moves_map import add_moves_layers, moves_map_data
 from maps.pages.colours import BACKGROUND
 from maps.pages.drawing import Drawing, empty_map
-from maps.pages.offline import PageLayer, offline_page
+from maps.pages.offline import PageLayer, finished, offline_page
 from maps.shapes.territories import account_points, drawn_from_units
 from scenarios.difference_words import figure_words, headline, territory_words
 from territory_engine.grammar import counted
@@ -110,7 +110,7 @@ def diff_page(
         page = offline_page(title)
         page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
         page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
-        return _finished(str(page.render()))
+        return finished(page)
     data |= moves_map_data(difference, before, after, data["territories"])
     map_page = empty_map(title, planar=problem.config.travel.metric == "euclidean", tiles=data["tiles"])
     context["map_name"] = map_page.get_name()
@@ -118,11 +118,7 @@ def diff_page(
     map_page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
     map_page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
     add_moves_layers(map_page, data)
-    return _finished(str(map_page.get_root().render()))
-
-
-def _finished(page: str) -> str:
-    return page.replace("<html>", '<html lang="en">', 1)
+    return finished(map_page)
 
 
 def _listed_ids(ids: pd.Index[str]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import shapely
 from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of, dictionary, texts
 from maps.pages.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
-from maps.pages.offline import PageLayer
+from maps.pages.offline import PageLayer, finished
 from maps.shapes.cells import mercator
-from maps.shapes.outlines import outline_lines
+from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes
 from scenarios.comparison import own_measures
 from scenarios.running import BASE
@@ -85,7 +85,7 @@ def comparison_map_page(
             territory_look(key if key != names[key] else "", names[key], PALETTE[colour])
             for key, colour in zip(every, colours, strict=True)
         ],
-        "outlines": [] if drawn.planar or first.background is None else outline_lines(first.background, bounds),
+        "outlines": outlines_of(first, bounds),
         "tiles": tiles,
         "columns": ["Rep", "Accounts", *(measure_label(m).capitalize() for m in _measures(planned))],
         "base": next((i for i, r in enumerate(results) if r.name == BASE and r.planned), -1),
@@ -126,7 +126,7 @@ def comparison_map_page(
     page.add_child(PageLayer("comparison/homes.js.jinja", "homes", label="Where reps are served from"))
     add_layer_control(page)
     page.add_child(PageLayer("comparison/switch.js.jinja", "switch_scenarios"))
-    return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    return finished(page)
 
 
 def _measures(planned: Sequence[ScenarioResult]) -> list[str]:

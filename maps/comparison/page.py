@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maps.comparison.charts import Strip, TradeOff, bars_chart, strip_chart, trade_off_chart
-from maps.pages.offline import templates
+from maps.pages.offline import page_from
 from scenarios.comparison import base_of, comparison_table, own_measures
 from scenarios.comparison_words import best_of, figure_rows, headline, same_work
 from scenarios.running import BASE
@@ -94,7 +94,7 @@ def comparison_page(
         "outlooks": _outlook_section(planned, outlooks) if outlooks is not None else None,
         "has_map": bool(planned),
     }
-    return templates().get_template("comparison/comparison.html.jinja").render(context)
+    return page_from("comparison/comparison.html.jinja", context)
 
 
 def _head(result: ScenarioResult) -> dict[str, Any]:

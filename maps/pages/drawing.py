@@ -13,7 +13,8 @@ import shapely
 from maps.pages.colours import darker
 from maps.pages.offline import OfflineMap, PageLayer
 from maps.shapes.cells import mercator, wgs84
-from maps.shapes.territories import account_points, rounded_geojson
+from maps.shapes.coverage import exact_coverage
+from maps.shapes.territories import GEOJSON_DECIMALS, account_points, rounded_geojson
 from territory_engine.wording import territory_names
 
 if TYPE_CHECKING:
@@ -74,8 +75,10 @@ class Drawing:
 
     def features(self, geometry: NDArray[np.object_], bounds: tuple[float, float, float, float]) -> dict[str, Any]:
         """Return shapes of the plane as GeoJSON; the property ``t`` is their place in `geometry`."""
-        decimals = 2 if self.planar else 4 if bounds[2] - bounds[0] > 8 else 5
-        shapes = shapely.transform(geometry, self.positions)
+        shapes = np.asarray(shapely.transform(geometry, self.positions), dtype=object)
+        decimals = 2 if self.planar else 4 if bounds[2] - bounds[0] > 8 else GEOJSON_DECIMALS
+        if decimals != GEOJSON_DECIMALS:  # which shapes on the Earth have already
+            shapes = exact_coverage(shapes, decimals)
         return {
             "type": "FeatureCollection",
             "features": [

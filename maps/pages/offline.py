@@ -1,4 +1,7 @@
-"""Self-contained pages: templates, text that cannot break out of them, and Leaflet without a network."""
+"""Self-contained pages: templates, text that cannot break out of them, and Leaflet without a network.
+
+A page is finished by :func:`page_from` (one template) or :func:`finished` (layers): both seal it (maps.pages.sealing).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from branca.element import Element, Figure
 from folium.map import Layer
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from maps.pages.sealing import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +44,20 @@ def templates() -> Environment:
     )
     environment.filters["script_json"] = script_json
     return environment
+
+
+def page_from(template: str, context: Mapping[str, Any]) -> str:
+    """Return a page without a map that is one template of ``maps/templates``, with the policy of what is in it."""
+    return sealed(templates().get_template(template).render(context))
+
+
+def finished(page: OfflineMap | Figure) -> str:
+    """Return a page of layers as HTML, with the policy of what is in it."""
+    source = page.image_source if isinstance(page, OfflineMap) else ""
+    text = str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    # folium forbids zooming with two fingers; whoever sees badly needs it, and the page says how wide it is itself.
+    text = re.sub(r'<meta name="viewport"[^<>]*user-scalable=no[^<>]*>', "", text, count=1)
+    return sealed(text, image_source=source)
 
 
 class Verbatim(Element):
@@ -105,7 +124,17 @@ class PageLayer(Layer):
 
 
 class OfflineMap(folium.Map):
-    """A folium map that fetches nothing: Leaflet is in the page, and jQuery and Bootstrap are not needed."""
+    """A folium map that fetches nothing: Leaflet is in the page, and jQuery and Bootstrap are not needed.
+
+    Parameters
+    ----------
+    title : str
+    crs : str
+    image_source : str
+        Where the tiles of a street map may come from, as a content security policy names it; ``""`` for nowhere.
+    **options
+        Options of Leaflet's map.
+    """
 
     default_js: list[tuple[str, str]] = []  # noqa: RUF012 - folium's own attribute, replaced rather than changed
     default_css: list[tuple[str, str]] = []  # noqa: RUF012 - as above
@@ -113,24 +142,24 @@ class OfflineMap(folium.Map):
     def __init__(self, title: str, *, crs: str = "EPSG3857", image_source: str = "", **options: Any) -> None:
         super().__init__(location=(0.0, 0.0), zoom_start=3, tiles=None, crs=crs, **options)
         self._id = "territories"
+        self.image_source = image_source
         figure = self.get_root()
         if not isinstance(figure, Figure):
             raise TypeError("folium no longer puts a map into a figure")
-        _add_head(figure, title, image_source=image_source, leaflet=True)
+        _add_head(figure, title, leaflet=True)
 
 
 def offline_page(title: str) -> Figure:
     """Return a page without a map that fetches nothing; parts are added as :class:`PageLayer` with no label."""
     figure = Figure()
-    _add_head(figure, title, image_source="", leaflet=False)
+    _add_head(figure, title, leaflet=False)
     return figure
 
 
-def _add_head(figure: Figure, title: str, *, image_source: str, leaflet: bool) -> None:
+def _add_head(figure: Figure, title: str, *, leaflet: bool) -> None:
     figure.title = str(Markup.escape(title))
     head = templates().get_template("shared/head.html.jinja")
     text = head.render(
-        image_source=image_source,
         leaflet_css=Markup(leaflet_css()) if leaflet else "",
         leaflet_js=Markup(leaflet_js()) if leaflet else "",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from maps.pages.offline import templates
+from maps.pages.offline import page_from
 from maps.replay.charts import RepLine, dumbbells, spread_over_time
 from scenarios.replay_words import SIDES, duration, figure_rows, headline, scope, signed, title
 from territory_engine.wording import number, percent
@@ -69,7 +69,7 @@ def replay_page(replay: Replay) -> str:
         "more_leads": max(0, len(changed) - MOST_LEADS_LISTED),
         "notices": list(replay.notices),
     }
-    return templates().get_template("replay/replay.html.jinja").render(context)
+    return page_from("replay/replay.html.jinja", context)
 
 
 def _all_reps(replay: Replay) -> pd.Index[Any]:

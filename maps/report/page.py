@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maps.pages.offline import templates
+from maps.pages.offline import page_from
 from maps.report.facts import ReportFacts, alignment_today
 from maps.report.fairness import fairness_section, fairness_topics
 from maps.report.gains import gains_section
@@ -100,7 +100,7 @@ def report_page(
     }
     if plan.objective is not None:
         context |= _of_a_plan(ReportFacts(problem, plan), shapes)
-    return templates().get_template("report/report.html.jinja").render(context)
+    return page_from("report/report.html.jinja", context)
 
 
 def _of_a_plan(facts: ReportFacts, shapes: gpd.GeoDataFrame | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from maps.pages.colours import FILL_OPACITY, PALETTE, darker, territory_adjacency, territory_colours
 from maps.pages.drawing import Drawing, home_points, plane_points, to_plane
 from maps.shapes.cells import mercator
-from maps.shapes.outlines import outline_lines
+from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes
 from territory_engine.grammar import counted
 
@@ -92,9 +92,8 @@ def draw_territories(facts: ReportFacts, shapes: gpd.GeoDataFrame | None = None)
         corners = np.array([[west, south], [east, north]]) / drawn.scale + drawn.low
     else:
         corners = mercator(np.array([west, east]), np.array([south, north]))
-        if problem.background is not None:
-            lines = outline_lines(problem.background, (west, south, east, north))
-            outlines = [mercator(*np.asarray(line, np.float64)[:, ::-1].T) for line in lines]
+        lines = outlines_of(problem, (west, south, east, north))
+        outlines = [mercator(*np.asarray(line, np.float64)[:, ::-1].T) for line in lines]
     bounds = (*map(float, corners[0]), *map(float, corners[1]))
     return DrawnTerritories(geometry, colours, accounts, homes, bounds, outlines)  # type: ignore[arg-type]  # four floats
 
@@ -265,12 +264,17 @@ def _fine_dots(points: NDArray[np.float64]) -> str:
 
 def _lines(drawn: DrawnTerritories, view: _View) -> str:
     """Return the borders behind the territories as one path."""
-    parts, n_points = [], 0
-    for line in drawn.outlines:
-        kept = shapely.simplify(shapely.LineString(view.pixels(line)), 2 * _TOLERANCE_PX)
-        points = np.rint(shapely.get_coordinates(kept) * _SUBPIXELS).astype(np.int64)
+    parts: list[str] = []
+    n_points = 0
+    drawn_lines = np.array([shapely.LineString(view.pixels(line)) for line in drawn.outlines if len(line) > 1])
+    if len(drawn_lines):
+        drawn_lines = shapely.clip_by_rect(drawn_lines, -4, -4, view.width + 4, view.height + 4)
+        drawn_lines = shapely.get_parts(shapely.simplify(drawn_lines, 2 * _TOLERANCE_PX))
+    # Long borders matter most, and there may be more islands than a picture can show.
+    for line in drawn_lines[np.argsort(-shapely.length(drawn_lines), kind="stable")]:
+        points = np.rint(shapely.get_coordinates(line) * _SUBPIXELS).astype(np.int64)
         n_points += len(points)
-        if n_points > _MOST_LINES:
+        if n_points > _MOST_LINES or len(points) < 2:
             break
         parts.append(f"M{points[0, 0]},{points[0, 1]}l{_joined(np.diff(points, axis=0))}")
     path = f'<path class="outline" d="{"".join(parts)}"/>'

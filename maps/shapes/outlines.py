@@ -1,4 +1,4 @@
-"""Background outlines as few lines: every border once, however many areas share it."""
+"""Outlines as few lines: every border once, however many areas share it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from maps.shapes.coverage import distinct_segments
+from maps.shapes.covered import draws_built_in_land
+from maps.shapes.land import areas_near
+
 if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
+    from territory_engine.problem import PlanningProblem
+
 _MOST_POINTS = 30_000
+
+
+def outlines_of(problem: PlanningProblem, bounds: tuple[float, float, float, float]) -> list[list[list[float]]]:
+    """Return the outlines that a map shows, as lines of ``[latitude, longitude]``.
+
+    The background's, if it has one; else those of the states and countries around; none on a map of x and y, or with
+    ``background = "none"``.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    bounds : tuple of float
+        West, south, east, north of what the map opens on, in WGS 84.
+    """
+    if draws_built_in_land(problem):
+        west, south, east, north = bounds
+        around = 0.5 * max(east - west, north - south, 0.1)
+        box = (west - around, south - around, east + around, north + around)
+        return border_lines(areas_near(box), box, within=box)
+    if problem.background is None or problem.config.travel.metric == "euclidean":
+        return []
+    return outline_lines(problem.background, bounds)
 
 
 def outline_lines(background: gpd.GeoDataFrame, bounds: tuple[float, float, float, float]) -> list[list[list[float]]]:
@@ -41,6 +69,7 @@ def border_lines(
     bounds: tuple[float, float, float, float],
     *,
     without: NDArray[np.object_] | None = None,
+    within: tuple[float, float, float, float] | None = None,
 ) -> list[list[list[float]]]:
     """Return the borders of areas near some bounds as lines of ``[y, x]``, each border once.
 
@@ -52,6 +81,8 @@ def border_lines(
         As for :func:`outline_lines`.
     without : ndarray of polygons, optional
         Areas whose borders are left out, where they are the same vertex for vertex.
+    within : tuple of float, optional
+        Of large areas only the borders in this box are returned.
     """
     west, south, east, north = bounds
     margin = 0.1 * max(east - west, north - south, 0.1)
@@ -59,11 +90,14 @@ def border_lines(
     areas = areas[shapely.intersects(areas, shapely.box(west - margin, south - margin, east + margin, north + margin))]
     if len(areas) == 0:
         return []
-    segments = _distinct_segments(areas)
+    segments = distinct_segments(areas)
     if without is not None:
-        segments = _other_segments(segments, _distinct_segments(without[~shapely.is_missing(without)]))
-        if len(segments) == 0:
-            return []
+        segments = _other_segments(segments, distinct_segments(without[~shapely.is_missing(without)]))
+    if within is not None:
+        x, y = segments[:, 0, 0], segments[:, 0, 1]
+        segments = segments[(x >= within[0]) & (x <= within[2]) & (y >= within[1]) & (y <= within[3])]
+    if len(segments) == 0:
+        return []
     lines = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(shapely.linestrings(segments))))
     tolerance = 2e-4 * max(east - west, north - south)
     if len(segments) > _MOST_POINTS:
@@ -76,17 +110,6 @@ def border_lines(
     points, line = shapely.get_coordinates(lines, return_index=True)
     points = np.round(points[:, ::-1], 4 if east - west > 2 else 5)
     return [part.tolist() for part in np.split(points, np.flatnonzero(np.diff(line)) + 1)]
-
-
-def _distinct_segments(areas: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Every straight piece of the areas' borders once, shape ``(n, 2, 2)``."""
-    rings = shapely.get_rings(shapely.get_parts(areas))
-    points, ring = shapely.get_coordinates(rings, return_index=True)
-    same = np.flatnonzero(ring[1:] == ring[:-1])
-    ends = np.stack([points[same], points[same + 1]], axis=1)
-    swap = (ends[:, 0, 0] > ends[:, 1, 0]) | ((ends[:, 0, 0] == ends[:, 1, 0]) & (ends[:, 0, 1] > ends[:, 1, 1]))
-    ends[swap] = ends[swap][:, ::-1]
-    return np.unique(ends.reshape(-1, 4), axis=0).reshape(-1, 2, 2)
 
 
 def _other_segments(segments: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:

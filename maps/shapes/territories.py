@@ -11,6 +11,8 @@ import pandas as pd
 import shapely
 
 from maps.shapes.cells import mercator, territory_cells, wgs84
+from maps.shapes.coverage import exact_coverage
+from maps.shapes.covered import covered_area, dissolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,15 +24,15 @@ if TYPE_CHECKING:
 
 GEOJSON_DECIMALS = 5  # about a metre
 _CENTIMETRE_DECIMALS = 7
-_MARGIN_FRACTION = 0.05
 
 
 def territory_shapes(problem: PlanningProblem, plan: Plan) -> gpd.GeoDataFrame:
     """Return one shape per territory: its geographic units dissolved or, without units, grown from its accounts.
 
-    Grown shapes give every point to the territory of the nearest account; they do not overlap. They are clipped to the background's outlines where there are any, and to the
-    surroundings of the accounts otherwise. They are a picture, not the plan: a few accounts scattered inside another
-    territory do not get islands of their own, and accounts without a place get none.
+    Grown shapes give every point of what they cover (:func:`maps.shapes.covered.covered_area`) to the territory of the
+    nearest account. Shapes neither overlap nor leave gaps between them, also in the digits that are written. They are a
+    picture, not the plan: a few accounts scattered inside another territory do not get islands of their own, and accounts
+    without a place get none.
 
     Parameters
     ----------
@@ -67,11 +69,24 @@ def plane_shapes(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_]:
     shapes = territory_cells(points[located], owner[located], n_territories)
     if not located.any():
         return shapes
-    mask = _mask(problem, points[located])
-    shapely.prepare(mask)
-    cut = ~shapely.is_missing(shapes) & ~shapely.contains_properly(mask, shapes)
-    shapes[cut] = _areas_only(np.asarray(shapely.intersection(shapes[cut], mask), dtype=object))
-    return shapes
+    return _exact(shapes, problem, within=covered_area(problem, points[located]))
+
+
+def _exact(shapes: NDArray[np.object_], problem: PlanningProblem, *, within: Any = None) -> NDArray[np.object_]:
+    """Make shapes an exact coverage in the digits in which they are written: of WGS 84, where the map is of the Earth."""
+    if problem.config.travel.metric == "euclidean":
+        return exact_coverage(shapes, _plane_decimals(shapes), within=within)
+    written = np.asarray(shapely.transform(shapes, wgs84), dtype=object)
+    within = within if within is None else shapely.transform(within, wgs84)
+    exact = exact_coverage(written, GEOJSON_DECIMALS, within=within)
+    return np.asarray(shapely.transform(exact, lambda c: mercator(c[:, 0], c[:, 1])), dtype=object)
+
+
+def _plane_decimals(shapes: NDArray[np.object_]) -> int:
+    """Decimals that divide the extent into a million, more or less: x and y may be metres or anything else."""
+    west, south, east, north = shapely.total_bounds(shapes)
+    extent = max(east - west, north - south)
+    return int(6 - np.floor(np.log10(extent))) if extent > 0 else 6
 
 
 def drawn_from_units(problem: PlanningProblem, plan: Plan) -> bool:
@@ -96,7 +111,7 @@ def _dissolved_units(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_
         inside = units[row == t]
         if len(inside):
             shapes[t] = dissolve(inside)
-    return _areas_only(shapes)
+    return _exact(_areas_only(shapes), problem)
 
 
 def territory_rows(problem: PlanningProblem, plan: Plan) -> NDArray[np.intp]:
@@ -170,63 +185,6 @@ def _columns(frame: pd.DataFrame, x: str, y: str) -> NDArray[np.float64]:
     if x not in frame or y not in frame:
         return np.full((len(frame), 2), np.nan)
     return frame[[x, y]].to_numpy(np.float64)
-
-
-def _mask(problem: PlanningProblem, points: NDArray[np.float64]) -> Any:
-    """Return where shapes may be: the background near the accounts and, for accounts outside it, their surroundings."""
-    background = problem.background
-    if background is None or len(background) == 0:
-        return _surroundings(points)
-    if problem.config.travel.metric == "euclidean":
-        return _surroundings(points)  # WGS 84 outlines have no place in the planner's own plane
-    land = shapely.transform(dissolve(background.geometry.to_numpy()), lambda c: mercator(c[:, 0], c[:, 1]))
-    margin = _MARGIN_FRACTION * (float(np.ptp(points, axis=0).max()) or 1.0)
-    (west, south), (east, north) = points.min(axis=0) - margin, points.max(axis=0) + margin
-    land = shapely.make_valid(shapely.clip_by_rect(land, west, south, east, north))
-    shapely.prepare(land)
-    outside = ~shapely.contains_xy(land, points[:, 0], points[:, 1])
-    if outside.any():
-        # Most of them stand on a shore that the outlines cut short: a small disc is enough to show them.
-        near = np.quantile(points, 0.99, axis=0) - np.quantile(points, 0.01, axis=0)
-        reach = min(_spacing(points), float(near.max()) / 500 or 0.05)
-        land = shapely.union(
-            land, shapely.union_all(shapely.buffer(shapely.points(points[outside]), reach, quad_segs=4))
-        )
-    return land
-
-
-def dissolve(geometries: NDArray[np.object_]) -> Any:
-    """Union of outlines; quick where they share their borders vertex for vertex, as administrative units do."""
-    present = geometries[~shapely.is_missing(geometries)]
-    areal = shapely.get_parts(present)
-    areal = areal[shapely.get_dimensions(areal) == 2]
-    try:
-        union = shapely.coverage_union_all(areal)
-        if union.is_valid:
-            return union
-    except shapely.errors.GEOSException:
-        pass  # not a coverage: the general union below takes anything
-    return shapely.union_all(shapely.make_valid(areal))
-
-
-def _surroundings(points: NDArray[np.float64]) -> Any:
-    """Rounded areas around the accounts, one for each cluster of them (an island far away gets its own)."""
-    reach = 2.0 * _spacing(points)
-    cells = np.unique(np.round(points / reach).astype(np.int64), axis=0) * reach
-    blobs = shapely.union_all(shapely.buffer(shapely.points(cells), 1.5 * reach, quad_segs=4))
-    return shapely.simplify(
-        shapely.buffer(shapely.buffer(blobs, 3 * reach, quad_segs=4), -3 * reach, quad_segs=4), reach / 20
-    )
-
-
-def _spacing(points: NDArray[np.float64]) -> float:
-    """Half the side of a square that holds a handful of accounts, within sensible bounds of the whole extent."""
-    extent = float(np.ptp(points, axis=0).max())
-    if extent == 0.0:
-        return 0.05
-    hull = shapely.convex_hull(shapely.multipoints(points)).area
-    typical = float(np.sqrt(hull / len(points)))
-    return float(np.clip(typical, extent / 150, extent / 25))
 
 
 def _areas_only(geometries: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -18,10 +18,10 @@ from maps.pages.drawing import (
     tile_layer,
     to_plane,
 )
-from maps.pages.offline import PageLayer
-from maps.shapes.outlines import outline_lines
+from maps.pages.offline import PageLayer, finished
+from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, territory_rows
-from maps.territory_map.accounts import account_columns
+from maps.territory_map.accounts import drawn_accounts
 from territory_engine.wording import (
     compact,
     distance_unit,
@@ -73,6 +73,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     bounds = drawn.bounds(positions, np.array([h["at"][::-1] for h in served_from]).reshape(-1, 2))
     territory = territory_rows(problem, plan)
     tiles = tile_layer(problem)
+    accounts = drawn_accounts(problem, plan, positions, territory)
     data = {
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
@@ -81,9 +82,9 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
             territory_look(str(t), name, c) for t, name, c in zip(plan.territories.index, names, colours, strict=True)
         ],
         "shapes": drawn.features(geometry, bounds),
-        "outlines": [] if planar or problem.background is None else outline_lines(problem.background, bounds),
+        "outlines": outlines_of(problem, bounds),
         "homes": served_from,
-        "accounts": account_columns(problem, plan, positions, territory),
+        "accounts": accounts.summary,
         "tiles": tiles,
     }
     title = f"{len(problem.territory_ids)} sales territories"
@@ -97,11 +98,12 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         page.add_child(PageLayer("territory_map/no_shapes.js.jinja", "shapes"))
     if data["outlines"]:
         page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
-    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts"))
+    packed = {"columns": accounts.columns, "dots": accounts.dots}
+    page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts", context=packed))
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     add_layer_control(page)
     page.add_child(PageLayer("territory_map/interaction.js.jinja", "interaction"))
-    return str(page.get_root().render()).replace("<html>", '<html lang="en">', 1)
+    return finished(page)
 
 
 def _panel(problem: PlanningProblem, plan: Plan, data: dict[str, Any], colours: list[str]) -> dict[str, Any]:
@@ -145,8 +147,12 @@ def _footnote(has_territories: bool, of_units: bool, data: dict[str, Any]) -> st
     if has_territories:
         parts.append(f"{_HOW_DRAWN[of_units]} Click a territory or an account; Esc shows all.")
     accounts = data["accounts"]
-    if "accounts" in accounts:
-        parts.append("Each circle stands for the accounts of one territory around it.")
+    if accounts["many"]:
+        parts.append(
+            f"Each circle stands for the accounts of one territory around it: {accounts['n']:,} are too many to name or search."
+        )
+    if accounts["dots"]:
+        parts.append("Close up, each account is a dot.")
     if data["cropped"]:
         parts.append("The map opens on all but the farthest accounts; zoom out to see those.")
     if accounts["unlocated"] == 1:

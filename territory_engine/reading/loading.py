@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from territory_engine.config import NO_BACKGROUND
 from territory_engine.config_file import load_config, plan_file
 from territory_engine.errors import Finding, InputError
 from territory_engine.geography.polygons import PolygonFile, digest_of, read_polygons, take_polygons
@@ -61,7 +62,7 @@ def load(config_path: str | Path) -> PlanningProblem:
         if inputs.polygons.frame is not None:
             rows = len(inputs.polygons.frame)
             inputs.sources.append(Source("units", name, inputs.polygons.sha256, rows))
-    if config.map.background is not None:
+    if config.map.background not in (None, NO_BACKGROUND):
         _read_background(inputs, config.map.background, base)
     return checked_problem(config, inputs, base)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.browser import Visit, chromium, chromium_path, visited
+from benchmarks.browser import Print, Visit, chromium, chromium_path, print_page, visited
 from territory_engine.config import Config
 from territory_engine.plan import Plan
 from territory_engine.problem import PlanningProblem, Source
 
+ACCESSIBILITY_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+# What a sheet would not show to its right edge: text that ends beyond it, and boxes that hide or scroll a part of theirs.
+CUT_AT_THE_EDGE = """() => {
+  const edge = document.documentElement.clientWidth + 1, said = [];
+  for (const box of document.body.querySelectorAll("*")) {
+    if (!(box instanceof HTMLElement) || box.closest(".leaflet-container") || !box.innerText?.trim()) continue;
+    const style = getComputedStyle(box), place = box.getBoundingClientRect();
+    if (style.display === "none" || style.visibility === "hidden" || place.width <= 1 || place.height <= 1) continue;
+    const hides = style.overflowX !== "visible" && box.scrollWidth > box.clientWidth + 1 && box.clientWidth > 1;
+    const beyond = place.right > edge && [...box.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (hides || beyond) said.push((hides ? "hidden in " : "beyond: ") + box.tagName + "." + box.className + " " + box.innerText.slice(0, 40));
+  }
+  return said;
+}"""
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
 
 
@@ -176,6 +193,48 @@ def _build_infeasible() -> Callable[..., Plan]:
     return build_infeasible
 
 
+_TYPES = {"Int16Array": "<i2", "Uint16Array": "<u2", "Uint32Array": "<u4", "Float32Array": "<f4", "Float64Array": "<f8"}
+
+
+def unpack(text: str) -> Any:
+    """Undo maps.pages.columns.pack, as pages do: columns as arrays, dictionaries of texts as lists."""
+    data = gzip.decompress(base64.b64decode(text, validate=True))
+    head = 4 + int.from_bytes(data[:4], "little")
+
+    def column(kind: str, start: int, n: int) -> Any:
+        dtype = np.dtype("<u4" if kind == "steps" else _TYPES[kind])
+        by_place = np.frombuffer(data, np.uint8, n * dtype.itemsize, head + start).reshape(dtype.itemsize, n)
+        stored = np.ascontiguousarray(by_place.T).view(dtype).ravel()
+        if kind != "steps":
+            return stored
+        change = (stored >> 1).astype(np.int64) ^ -(stored & 1).astype(np.int64)
+        return np.cumsum(change).astype(np.uint32).view(np.int32)
+
+    def read(value: dict[str, Any]) -> Any:
+        if set(value) == {"column"}:
+            return column(*value["column"])
+        if {"values", "index"} <= set(value):
+            texts = [value["values"][i] for i in value["index"]] if value["index"] is not None else value["values"]
+            for k, numbers in enumerate(value.get("numbers") or ()):
+                parts = iter(numbers.split("|"))
+                texts[k] = re.sub("\x00", lambda _, parts=parts: next(parts), texts[k])  # type: ignore[misc]
+            return texts
+        return value
+
+    return json.loads(data[4:head], object_hook=read)
+
+
+@pytest.fixture(name="unpack", scope="session")
+def _unpack() -> Callable[[str], Any]:
+    return unpack
+
+
+@pytest.fixture
+def account_data() -> Callable[[str], Any]:
+    """Return a function that reads the accounts out of a map's page: its columns, or its circles in levels."""
+    return lambda html: unpack(re.search(r'id="account-columns">(.*?)</script>', html)[1])  # type: ignore[index]
+
+
 @pytest.fixture
 def midwest() -> PlanningProblem:
     """300 accounts and 5 reps, with today's owners and a tile layer configured."""
@@ -201,6 +260,16 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every kind of page, by its name in ``every_page.KINDS``: written once, to be opened and left as they are."""
+    if chromium_path() is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    from tests.maps.every_page import write_every_page
+
+    return write_every_page(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture
@@ -259,3 +328,56 @@ def keep_picture() -> Callable[[Any, str], Path]:
         return path
 
     return keep
+
+
+@pytest.fixture
+def axe() -> Callable[..., None]:
+    """Return a function that fails where an open page breaks WCAG 2.2 at level A or AA, as far as axe-core can see.
+
+    ``axe(open_page.page)`` looks at the page as it is: open what there is to open first, and look again. A fault that
+    is known and not ours can be left out by name: ``axe(page, but={"rule-id"})``.
+    """
+    from axe_playwright_python.sync_playwright import Axe
+
+    def look(page: Any, *, but: Collection[str] = ()) -> None:
+        options = {"runOnly": {"type": "tag", "values": list(ACCESSIBILITY_RULES)}, "resultTypes": ["violations"]}
+        response = Axe().run(page, options=options).response
+        assert response["passes"], "axe-core found nothing to check"
+        faults = [
+            f"{rule['id']} ({rule['impact']}): {rule['help']}\n"
+            + "\n".join(
+                f"    {' '.join(map(str, node['target']))}\n        {node['html'][:160]}\n        "
+                + " ".join(node["failureSummary"].split())
+                for node in rule["nodes"][:5]
+            )
+            + (f"\n    and {len(rule['nodes']) - 5} more" if len(rule["nodes"]) > 5 else "")
+            for rule in response["violations"]
+            if rule["id"] not in but
+        ]
+        assert not faults, "\n".join(["what WCAG 2.2 AA does not allow:", *faults])
+
+    return look
+
+
+@pytest.fixture
+def printed() -> Callable[..., Print]:
+    """Return a function that prints an open page: ``printed(open_page.page, "report", landscape=False)``.
+
+    It returns the text and a picture of each sheet, and keeps the pictures as ``out/screenshots/NAME-print-1.png``. It
+    fails where a sheet is blank or where something is wider than the paper.
+    """
+
+    def print_it(page: Any, name: str, **options: Any) -> Print:
+        sheets = print_page(page, keep=SCREENSHOTS / f"{name}-print", **options)
+        size = page.viewport_size
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": int(sheets.width_px), "height": size["height"]})
+        cut = page.evaluate(CUT_AT_THE_EDGE)
+        page.set_viewport_size(size)
+        page.emulate_media(media="null")
+        assert cut == [], f"wider than the paper: {cut[:8]}"
+        blank = [k + 1 for k, picture in enumerate(sheets.pictures) if np.ptp(picture.convert("L").getextrema()) < 10]
+        assert blank == [], f"sheets {blank} of {len(sheets.pictures)} are blank"
+        return sheets
+
+    return print_it

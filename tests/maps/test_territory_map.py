@@ -12,8 +12,7 @@ import shapely
 from maps import territory_shapes, write_map
 from maps.pages.columns import encode_sentences
 from maps.pages.offline import script_json
-from maps.territory_map import accounts as columns_module
-from maps.territory_map.accounts import account_columns
+from maps.territory_map.accounts import drawn_accounts
 from maps.territory_map.page import map_page
 
 HOSTILE = "</script><script>document.title='owned'</script>"
@@ -90,7 +89,7 @@ def test_tile_templates_open_the_policy_no_further_than_needed(template, source)
     assert tile_origin(template) == source
 
 
-def test_text_from_data_cannot_become_markup_script_or_template(build_problem, build_plan):
+def test_text_from_data_cannot_become_markup_script_or_template(build_problem, build_plan, account_data):
     names = [HOSTILE, "{{ 7 * 7 }}{% for x in y %}", "<img src=x onerror=alert(1)>", "<!--", "\u2028'\"&amp;"]
     problem = build_problem(
         [-93.0, -92.0, -91, -92, -93], [41.0, 42.0, 41, 41, 42], {"<b>R1": (-93.0, 41.0), "R2": (-91, 41)}, names=names
@@ -99,8 +98,7 @@ def test_text_from_data_cannot_become_markup_script_or_template(build_problem, b
     assert "document.title='owned'</script>" not in html
     assert "<img" not in html
     assert "<b>R1" not in html
-    stored = page_data(html)["accounts"]["name"]["values"]
-    assert stored == names
+    assert account_data(html)["name"] == names
 
 
 def test_the_attribution_of_tiles_is_shown_as_text(midwest, build_plan):
@@ -113,19 +111,18 @@ def test_the_same_plan_gives_the_same_page(midwest, build_plan):
     assert map_page(midwest, plan, shapes=territory_shapes(midwest, plan)).count("<tr data-territory") == 5
 
 
-def test_every_account_is_in_the_page_with_its_territory_measures_and_reason(midwest, build_plan):
+def test_every_account_is_in_the_page_with_its_territory_measures_and_reason(midwest, build_plan, account_data):
     plan = build_plan(midwest)
-    data = page_data(map_page(midwest, plan))
-    accounts = data["accounts"]
-    assert accounts["n"] == 300
+    html = map_page(midwest, plan)
+    data, accounts = page_data(html), account_data(html)
+    assert data["accounts"]["n"] == accounts["n"] == 300
     assert accounts["id"] == midwest.accounts.index.tolist()
-    position = decoded(accounts["position"], "<f4").reshape(-1, 2)
-    assert np.allclose(position, midwest.accounts[["longitude", "latitude"]], atol=1e-4)
-    ids = [data["territories"][t]["id"] for t in decoded(accounts["territory"], "<i2")]
+    assert accounts["name"] == midwest.accounts["name"].tolist()
+    ids = [data["territories"][t]["id"] for t in accounts["territory"]]
     assert ids == plan.assignments["territory_id"].tolist()
-    assert np.allclose(decoded(accounts["travel"], "<f4"), plan.assignments["travel"])
+    assert np.allclose(accounts["travel"], plan.assignments["travel"], rtol=0.005)
     assert [m["label"] for m in accounts["measures"]] == ["visits", "revenue"]
-    assert sentences(accounts["reason"]) == plan.assignments["reason"].tolist()
+    assert accounts["reason"] == plan.assignments["reason"].tolist()
 
 
 def test_the_legend_names_every_territory_with_its_loads_and_deviations(midwest, build_plan):
@@ -151,24 +148,15 @@ def test_accounts_without_a_place_are_counted_not_drawn(build_problem, build_pla
     assert "1 account has no place on the map" in html
 
 
-def test_beyond_the_most_accounts_places_are_drawn_instead(midwest, build_plan, monkeypatch):
-    monkeypatch.setattr(columns_module, "MOST_ACCOUNTS_DRAWN", 100)
-    monkeypatch.setattr(columns_module, "_MOST_CIRCLES", 200)
-    data = page_data(map_page(midwest, build_plan(midwest)))["accounts"]
-    assert data["n"] < 300
-    assert decoded(data["accounts"], "<f4").sum() == 300
-    revenue = next(m for m in data["measures"] if m["label"] == "revenue")
-    assert decoded(revenue["values"], "<f4").sum() == pytest.approx(midwest.accounts["revenue"].sum(), rel=1e-5)
-
-
-def test_a_planar_problem_is_drawn_without_a_globe(build_problem, build_plan):
+def test_a_planar_problem_is_drawn_without_a_globe(build_problem, build_plan, account_data):
     reps = {"R1": (400_000.0, 5_000_000.0), "R2": (410_000.0, 5_010_000.0)}
     problem = build_problem(np.linspace(4e5, 4.1e5, 30), 5e6 + 1e4 * np.sin(np.arange(30)), reps, planar=True)
     html = map_page(problem, build_plan(problem))
     assert "crs: L.CRS.Simple" in html
     data = page_data(html)
     assert len(data["shapes"]["features"]) == 2
-    assert np.abs(decoded(data["accounts"]["position"], "<f4")).max() <= 1000.01
+    drawn = account_data(html)
+    assert drawn["step"] * max(np.abs(drawn["x"]).max(), np.abs(drawn["y"]).max()) <= 1000.01
 
 
 def test_an_infeasible_plan_shows_the_accounts_and_the_conflict(midwest, build_infeasible):
@@ -215,10 +203,10 @@ def test_json_in_a_page_holds_no_character_that_could_end_the_script():
     assert json.loads(text) == {"a": "</script><!-- & \u2028"}
 
 
-def test_missing_names_fall_back_to_the_id(midwest, build_plan):
+def test_missing_names_fall_back_to_the_id(midwest, build_plan, unpack):
     accounts = midwest.accounts
     accounts.loc["A0000", "name"] = None
-    columns = account_columns(
+    drawn = drawn_accounts(
         midwest, build_plan(midwest), accounts[["longitude", "latitude"]].to_numpy(), np.zeros(300, dtype=np.intp)
     )
-    assert columns["name"]["values"][0] == ""
+    assert unpack(drawn.columns)["name"][0] == ""
