@@ -9,7 +9,7 @@ WORKERS ?= 2
 ROUNDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format bench peers wheel clean
+.PHONY: help demo test fuzz lint format bench gallery peers wheel clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ format: $(VENV)/installed-dev ## put the code into the house format
 bench: $(VENV)/installed-dev ## measure: quality, time and memory on the benchmark problems
 	$(BIN)/python -m benchmarks.fixed_centres
 	$(BIN)/python -m benchmarks.territory_design --peers cp-sat --seconds 20 --only SJC1 SJC4b lin318_040
+
+gallery: $(VENV)/installed-dev ## plan the example and take the pictures of docs/gallery.md
+	$(BIN)/python -m benchmarks.gallery
 
 peers: $(PEERS)/installed ## make .venv-peers, with what the territory design benchmark compares with
 	@echo
