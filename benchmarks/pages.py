@@ -205,7 +205,13 @@ def measured_page(browser: Browser, path: Path, seconds: float, scale: float, pi
 
 
 def page_rows(
-    name: str, problem: PlanningProblem, plan: Plan, browser: Browser, folder: Path, seconds: float, pictures: Path | None
+    name: str,
+    problem: PlanningProblem,
+    plan: Plan,
+    browser: Browser,
+    folder: Path,
+    seconds: float,
+    pictures: Path | None,
 ) -> list[dict[str, Any]]:
     """Write a plan's map and return a row for each kind of screen."""
     path = folder / f"{name.replace(' ', '_')}.html"
