@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import fixed_centres, lead_batches, lead_routing, methods, scenarios, territory_design
+from benchmarks import fixed_centres, lead_batches, lead_routing, methods, pages, scenarios, territory_design
+from benchmarks.browser import chromium, chromium_path
 from benchmarks.instances import Instance, literature_folders, read_instance
 from benchmarks.methods import OURS, Terms, ask_ours, ask_peer, judged, labels_of
 from benchmarks.open_data import branch_instances, county_instances, write_folder
@@ -496,3 +497,15 @@ def test_the_scenarios_benchmark_runs_on_a_few_branches(tmp_path: Path, monkeypa
     assert rows[1]["times as long"] == 1.0
     assert len(pd.read_csv(scenarios.sampled(branches, tmp_path, 50))) == 50
     assert scenarios.sampled(branches, tmp_path, None) == branches
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium_path() is None, reason="no Chromium on the PATH (Debian: apt-get install chromium)")
+def test_the_benchmark_of_pages_runs_on_an_invented_plan(tmp_path: Path) -> None:
+    problem, plan = pages.invented_plan(300, 4)
+    assert plan.assignments["travel"].between(0, 5000).all()
+    with chromium() as browser:
+        rows = pages.page_rows("a few", problem, plan, browser, tmp_path, 0.3, None)
+    assert [row["screen"] for row in rows] == ["1×", "2×"]
+    assert all(row["ready s"] > 0 and row["frame ms: median"] > 0 and row["JS heap MB"] > 0 for row in rows)
+    assert "long tasks while moving" in markdown(rows)

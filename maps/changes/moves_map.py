@@ -9,15 +9,16 @@ import pandas as pd
 import shapely
 
 from maps.changes.columns import staying_positions
-from maps.pages.colours import PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of
 from maps.pages.drawing import Drawing, add_layer_control, add_tiles, territory_look, tile_layer
 from maps.pages.offline import PageLayer
+from maps.pages.rep_colours import plan_colours
+from maps.shapes.label_points import label_points
 from maps.shapes.outlines import border_lines, outlines_of
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, rounded_geojson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +37,8 @@ def moves_map_data(
     before: tuple[PlanningProblem, Plan],
     after: tuple[PlanningProblem, Plan],
     territories: Sequence[dict[str, Any]],
+    *,
+    colours: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what the layers of :func:`add_moves_layers` draw, as JSON can hold it.
 
@@ -45,6 +48,8 @@ def moves_map_data(
     before, after : tuple of PlanningProblem and Plan
     territories : sequence of dict
         As :func:`maps.changes.columns.territory_rows_of` gives them.
+    colours : mapping, optional
+        Colours of the second plan's territories on its own map, by territory.
 
     Returns
     -------
@@ -58,8 +63,8 @@ def moves_map_data(
     geometry = plane_shapes(problem, plan)
     same_plane = drawn.planar == (before[0].config.travel.metric == "euclidean")
     old = plane_shapes(*before) if same_plane else np.full(len(before[1].territories), None, dtype=object)
-    colours = [PALETTE[c] for c in territory_colours(territory_adjacency(geometry))]
-    colours += [_ENDED] * (len(territories) - len(colours))
+    filled = plan_colours(problem, plan, geometry, colours)
+    filled += [_ENDED] * (len(territories) - len(filled))
     centres = _centres(difference, before, problem, geometry, old)
     places = drawn.positions(centres)
     # Units reach beyond their accounts, which may have no place at all.
@@ -71,7 +76,7 @@ def moves_map_data(
             territory_look(row["id"] or row["name"], row["name"], colour)
             | row
             | {"at": [round(y, 5), round(x, 5)] if np.isfinite(x) and np.isfinite(y) else None}
-            for row, colour, (x, y) in zip(territories, colours, places.tolist(), strict=True)
+            for row, colour, (x, y) in zip(territories, filled, places.tolist(), strict=True)
         ],
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
         "opacity": _PALE,
@@ -100,28 +105,18 @@ def _centres(
     rows = difference.territories
     ended = np.flatnonzero(rows["dissolved"].to_numpy(bool))
     centres = np.full((len(rows), 2), np.nan)
-    for row, shape in enumerate(geometry):
-        centres[row] = _middle(shape)
+    centres[: len(geometry)] = label_points(geometry)
+    was = label_points(old)
     where = before[1].territories.index.get_indexer(pd.Index(rows["from_territory_id"].iloc[ended]))
     then = before[1].assignments["territory_id"].reindex(problem.accounts.index)
     for row, place in zip(ended.tolist(), where.tolist(), strict=True):
-        centres[row] = _middle(old[place])
+        centres[row] = was[place]
         if np.isnan(centres[row]).any():
             mine = points[(then == rows["from_territory_id"].iloc[row]).to_numpy(bool)]
             mine = mine[np.isfinite(mine).all(axis=1)]
             if len(mine):
                 centres[row] = mine.mean(axis=0)
     return centres
-
-
-def _middle(shape: Any) -> NDArray[np.float64]:
-    """Return a point inside the largest part of a shape: its centroid, where that is inside."""
-    if shape is None or shape.is_empty:
-        return np.full(2, np.nan)
-    largest = max(shapely.get_parts(shape), key=lambda part: part.area)
-    centroid = shapely.centroid(largest)
-    inside = centroid if shapely.contains(largest, centroid) else shapely.point_on_surface(largest)
-    return np.asarray(shapely.get_coordinates(inside)[0], dtype=np.float64)
 
 
 def _unit_features(

@@ -18,7 +18,7 @@ from territory_engine.grammar import counted
 from territory_engine.wording import size_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from markupsafe import Markup
@@ -40,6 +40,7 @@ def write_diff(
     sentences: Sequence[str] | None = None,
     names: tuple[str, str] = ("before", "after"),
     sections: Sequence[tuple[str, Markup]] = (),
+    colours: Mapping[str, str] | None = None,
 ) -> None:
     """Write what changes from one plan to another as one HTML page.
 
@@ -62,8 +63,12 @@ def write_diff(
         What the reader knows the two plans by, such as the names of their directories.
     sections : sequence of tuple of str and Markup
         Headings and finished markup, such as charts of :mod:`maps.report.charts`, to stand between key figures and moves.
+    colours : mapping, optional
+        Colours of the second plan's territories on its own map, by territory.
     """
-    page = diff_page(difference, before, after, title=title, sentences=sentences, names=names, sections=sections)
+    page = diff_page(
+        difference, before, after, title=title, sentences=sentences, names=names, sections=sections, colours=colours
+    )
     Path(path).write_text(page, encoding="utf-8", newline="\n")
 
 
@@ -76,6 +81,7 @@ def diff_page(
     sentences: Sequence[str] | None = None,
     names: tuple[str, str] = ("before", "after"),
     sections: Sequence[tuple[str, Markup]] = (),
+    colours: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page that :func:`write_diff` writes."""
     problem, plan = after
@@ -111,7 +117,7 @@ def diff_page(
         page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
         page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
         return finished(page)
-    data |= moves_map_data(difference, before, after, data["territories"])
+    data |= moves_map_data(difference, before, after, data["territories"], colours=colours)
     map_page = empty_map(title, planar=problem.config.travel.metric == "euclidean", tiles=data["tiles"])
     context["map_name"] = map_page.get_name()
     context["footnote"] = _footnote(data, of_units=drawn_from_units(problem, plan))

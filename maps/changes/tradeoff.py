@@ -15,6 +15,8 @@ from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentenc
 from territory_engine.wording import measure_label, number, objective_unit, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ def write_rebalancing(
     *,
     before: tuple[PlanningProblem, Plan] | None = None,
     title: str = "Rebalancing",
+    colours: Mapping[str, str] | None = None,
 ) -> None:
     """Write one page: the moves of the chosen point on a map and in a table, and the price curve with all points.
 
@@ -51,6 +54,8 @@ def write_rebalancing(
     before : tuple of PlanningProblem and Plan, optional
         The plan that was rebalanced; today's alignment where left out.
     title : str
+    colours : mapping, optional
+        Colours of territories on the points' own maps, by territory.
     """
     chosen = chosen_point(table, rebalancing.asked)
     after = rebalancing.points[list(table.index).index(chosen)]
@@ -65,7 +70,15 @@ def write_rebalancing(
     sections = [("What more moves would buy", _curve(rebalancing, table, chosen))] if len(table) > 1 else []
     sections.append(("The plans to choose from", _points(rebalancing, table, chosen)))
     write_diff(
-        difference, today, after, path, title=title, sentences=sentences, names=("today", chosen), sections=sections
+        difference,
+        today,
+        after,
+        path,
+        title=title,
+        sentences=sentences,
+        names=("today", chosen),
+        sections=sections,
+        colours=colours,
     )
 
 

@@ -13,6 +13,7 @@ from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, territory_adja
 from maps.pages.columns import base64_of, dictionary, texts
 from maps.pages.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
 from maps.pages.offline import PageLayer, finished
+from maps.pages.rep_colours import home_colours, written_colours
 from maps.shapes.cells import mercator
 from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes
@@ -65,7 +66,7 @@ def comparison_map_page(
     keys = {r.name: _continued(r, differences) for r in planned}
     every = list(dict.fromkeys(key for r in planned for key in keys[r.name]))
     place = {key: k for k, key in enumerate(every)}
-    colours = _colours(planned, shapes, keys, place)
+    colours = _colours(planned, shapes, keys, place, folder)
     names: dict[str, str] = {}
     for r in planned:
         own = territory_names(r.problem)
@@ -174,8 +175,9 @@ def _colours(
     shapes: Mapping[str, NDArray[np.object_]],
     keys: Mapping[str, list[str]],
     place: Mapping[str, int],
+    folder: Path | None,
 ) -> list[int]:
-    """Colour reps so that no two have the same who are neighbours in any of the scenarios."""
+    """Colour reps so that no two have the same who are neighbours in any of the scenarios; else as on their own maps."""
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(len(place)))
     for r in planned:
@@ -183,7 +185,15 @@ def _colours(
         graph.add_edges_from(
             (rows[a], rows[b]) for a, b in territory_adjacency(shapes[r.name]).edges if rows[a] != rows[b]
         )
-    return territory_colours(graph)
+    wanted: dict[int, int] = {}
+    for r in planned:
+        assert r.plan is not None
+        told = written_colours(folder / r.name / "territories.geojson") if folder is not None else {}
+        for territory_id, key in zip(map(str, r.plan.territories.index), keys[r.name], strict=True):
+            colour = told.get(territory_id) or home_colours(r.problem).get(key)
+            if colour is not None:
+                wanted.setdefault(place[key], PALETTE.index(colour))
+    return territory_colours(graph, wanted=wanted)
 
 
 def _entry(result: ScenarioResult, base: ScenarioResult) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Colours that tell neighbouring territories apart, also for the colour-blind.
 
-The palette stays near Okabe and Ito's (2008), moved in lightness until every pair stays apart as it is drawn on the
-map: seen normally, with protanopia and with deuteranopia, simulated as in Machado, Oliveira & Fernandes (2009),
+The palette began with Okabe and Ito's (2008), moved until every pair stays apart as it is drawn on the map: seen
+normally, with protanopia, with deuteranopia and with tritanopia, simulated as in Machado, Oliveira & Fernandes (2009),
 "A physiologically-based model for simulation of color vision deficiency". A test repeats that computation.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -14,15 +15,18 @@ import numpy as np
 import shapely
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-PALETTE = ("#f7be08", "#37aff7", "#1ebd61", "#c63f08", "#0e5bd1", "#b56288", "#d1e861", "#b2f7db", "#5c206d")
+PALETTE = ("#fdd824", "#1890df", "#14ec97", "#a22200", "#042aa1", "#ab5b84", "#7cb535", "#82dffb", "#390d53")
 FILL_OPACITY = 0.65
 BACKGROUND = "#f4f6f8"
 # Least distance in CIE Lab (ΔE*ab, CIE 1976) between any two colours of the palette as filled areas; about ten times
 # what a trained eye can just see.
 LEAST_DELTA_E = 20.0
 _TOUCHING_FRACTION = 1e-6
+_MOST_STEPS = 20_000
 
 
 def territory_adjacency(shapes: NDArray[np.object_]) -> nx.Graph[int]:
@@ -39,33 +43,154 @@ def territory_adjacency(shapes: NDArray[np.object_]) -> nx.Graph[int]:
     return graph
 
 
-def territory_colours(graph: nx.Graph[int]) -> list[int]:
+def territory_colours(graph: nx.Graph[int], *, wanted: Mapping[int, int] | None = None) -> list[int]:
     """Colour a graph: the place in :data:`PALETTE` of every node in ``range(len(graph))``.
 
-    Nodes are taken in saturation order (Brélaz 1979, DSATUR); each takes, of the colours none of its neighbours has,
-    one that its neighbours' neighbours lack and that is used least: up to nine territories all differ. Should all nine
-    be taken around a territory, networkx's own colouring, which uses as few colours as it can, is tried; what it still
-    cannot colour repeats the colour fewest neighbours have, and only the outline tells them apart.
+    No two neighbours have the same colour wherever nine colours can do that and :func:`searched_colours` finds how;
+    otherwise as few as a greedy colouring leaves, and only the outline tells those apart. Colours of nodes' neighbours'
+    neighbours are avoided and all are used about as often: up to nine territories all differ.
+
+    Parameters
+    ----------
+    graph : Graph
+        Who borders on whom.
+    wanted : mapping, optional
+        Places in the palette that nodes are to keep. Of neighbours who want the same, one gives way: the one with more
+        such neighbours, and the later one of two with as many. Should that leave no way to tell neighbours apart, nobody's wish counts.
     """
     if len(graph) == 0:
         return []
-    colour: dict[int, int] = {}
+    kept = _without_clashes(graph, wanted or {})
+    colour = _greedy(graph, kept)
+    if _clashes(graph, colour):
+        found = searched_colours(graph, kept) or searched_colours(graph, {})
+        colour = found if found is not None else min(colour, _greedy(graph, {}), key=lambda c: _clashes(graph, c))
+    return [colour[node] for node in range(len(graph))]
+
+
+def _without_clashes(graph: nx.Graph[int], wanted: Mapping[int, int]) -> dict[int, int]:
+    kept = {node: place for node, place in wanted.items() if node in graph and 0 <= place < len(PALETTE)}
+
+    def rivals(node: int) -> int:
+        return sum(kept.get(other) == kept[node] for other in graph[node] if other != node)
+
+    while kept:
+        worst = max(kept, key=lambda node: (rivals(node), node))
+        if rivals(worst) == 0:
+            break
+        del kept[worst]
+    return kept
+
+
+def _greedy(graph: nx.Graph[int], kept: Mapping[int, int]) -> dict[int, int]:
+    """Colour nodes in saturation order (Brélaz 1979, DSATUR), each with what disturbs least."""
+    colour = dict(kept)
     used = [0] * len(PALETTE)
-    stuck = False
-    for node in nx.coloring.strategy_saturation_largest_first(graph, colour):
+    for place in kept.values():
+        used[place] += 1
+    taken = {node: {colour[v] for v in graph[node] if v in colour} for node in graph if node not in colour}
+    while taken:
+        node = max(taken, key=lambda n: (len(taken[n]), graph.degree(n), -n))
+        del taken[node]
         near = [colour[v] for v in graph[node] if v in colour]
         further = {colour[w] for v in graph[node] for w in graph[v] if w in colour and w != node}
-        stuck = stuck or len(set(near)) == len(PALETTE)
         choice = min(
             range(len(PALETTE)), key=lambda c: (near.count(c), len(graph) > len(PALETTE) and c in further, used[c], c)
         )
         colour[node] = choice
         used[choice] += 1
-    if stuck:
-        compact = nx.greedy_color(graph, strategy="DSATUR")
-        if max(compact.values()) < len(PALETTE):
-            colour = compact
-    return [colour[node] for node in range(len(graph))]
+        for v in graph[node]:
+            if v in taken:
+                taken[v].add(choice)
+    return colour
+
+
+def _clashes(graph: nx.Graph[int], colour: Mapping[int, int]) -> int:
+    return sum(colour[a] == colour[b] for a, b in graph.edges if a != b)
+
+
+def searched_colours(graph: nx.Graph[int], kept: Mapping[int, int]) -> dict[int, int] | None:
+    """Search for a colouring in which no two neighbours have the same colour; exact, but for a limit on its steps.
+
+    A node with fewer neighbours than colours it may have can wait: whatever they get, one is left for it. Such nodes are
+    put aside, one after the other, until there are none; of a map in the plane nothing remains. What remains is coloured by
+    backtracking, always at the node with the fewest colours left, and the others then take theirs in reverse.
+
+    Parameters
+    ----------
+    graph : Graph
+    kept : mapping
+        Colours that are fixed, without clashes.
+
+    Returns
+    -------
+    dict or None
+        None where there is no such colouring, or none was found in 20,000 steps.
+    """
+    free = [node for node in graph if node not in kept]
+    allowed = {n: set(range(len(PALETTE))) - {kept[v] for v in graph[n] if v in kept} for n in free}
+    near = {n: {v for v in graph[n] if v in allowed and v != n} for n in free}
+    waiting: list[int] = []
+    easy = sorted(n for n in free if len(near[n]) < len(allowed[n]))
+    left = {n: len(near[n]) for n in free}
+    core = set(free)
+    while easy:
+        node = easy.pop()
+        if node not in core:
+            continue
+        core.remove(node)
+        waiting.append(node)
+        for v in sorted(near[node] & core):
+            left[v] -= 1
+            if left[v] < len(allowed[v]):
+                easy.append(v)
+    colour = dict(kept)
+    if core and not _backtrack(sorted(core), near, allowed, colour):
+        return None
+    used = Counter(colour.values())
+    for node in reversed(waiting):
+        possible = allowed[node] - {colour[v] for v in near[node] if v in colour}
+        further = {colour[w] for v in near[node] for w in graph[v] if w in colour}
+        colour[node] = min(possible, key=lambda c: (c in further, used[c], c))
+        used[colour[node]] += 1
+    return colour
+
+
+def _backtrack(
+    core: list[int], near: Mapping[int, set[int]], allowed: Mapping[int, set[int]], colour: dict[int, int]
+) -> bool:
+    """Colour the core in place, depth first; False where that is impossible or takes too many steps."""
+
+    def possible(node: int) -> list[int]:
+        return sorted(allowed[node] - {colour[v] for v in near[node] if v in colour})
+
+    def hardest() -> int | None:
+        open_nodes = [n for n in core if n not in colour]
+        return min(open_nodes, key=lambda n: (len(possible(n)), -len(near[n]), n)) if open_nodes else None
+
+    first = hardest()
+    stack = [] if first is None else [(first, possible(first))]
+    for _ in range(_MOST_STEPS):
+        if not stack:
+            return False
+        node, options = stack[-1]
+        colour.pop(node, None)
+        if not options:
+            stack.pop()
+            continue
+        # Colours that nothing has yet are all alike: one of them is enough to try.
+        untouched = [c for c in options if c not in colour.values()]
+        choice = options.pop(0)
+        if choice in untouched and all(len(allowed[n]) == len(PALETTE) for n in core):
+            options[:] = [c for c in options if c not in untouched]
+        colour[node] = choice
+        following = hardest()
+        if following is None:
+            return True
+        stack.append((following, possible(following)))
+    for node in core:
+        colour.pop(node, None)
+    return False
 
 
 def darker(colour: str, fraction: float) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from maps.pages.rep_colours import plan_colours
 from maps.shapes.cells import mercator, territory_cells, wgs84
 from maps.shapes.coverage import exact_coverage
 from maps.shapes.covered import covered_area, dissolve
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,7 +28,9 @@ GEOJSON_DECIMALS = 5  # about a metre
 _CENTIMETRE_DECIMALS = 7
 
 
-def territory_shapes(problem: PlanningProblem, plan: Plan) -> gpd.GeoDataFrame:
+def territory_shapes(
+    problem: PlanningProblem, plan: Plan, *, colours: Mapping[str, str] | None = None
+) -> gpd.GeoDataFrame:
     """Return one shape per territory: its geographic units dissolved or, without units, grown from its accounts.
 
     Grown shapes give every point of what they cover (:func:`maps.shapes.covered.covered_area`) to the territory of the
@@ -38,20 +42,24 @@ def territory_shapes(problem: PlanningProblem, plan: Plan) -> gpd.GeoDataFrame:
     ----------
     problem : PlanningProblem
     plan : Plan
+    colours : mapping, optional
+        Colours that territories are to keep, by territory: those of the plan that this one is compared with.
 
     Returns
     -------
     GeoDataFrame, index ``territory_id``, WGS 84
-        The columns of ``plan.territories`` with ``geometry``: Polygon, MultiPolygon, or None for a territory without
+        The columns of ``plan.territories`` with ``colour`` (what the maps fill a territory with) and ``geometry``: Polygon, MultiPolygon, or None for a territory without
         located accounts. With ``metric = "euclidean"`` nothing is known about WGS 84, and every geometry is None.
     """
     geometry = plane_shapes(problem, plan)
+    filled = plan_colours(problem, plan, geometry, colours)
     if problem.config.travel.metric == "euclidean":
         geometry = np.full(len(geometry), None, dtype=object)
     else:
         geometry = np.asarray(shapely.transform(geometry, wgs84), dtype=object)
     frame = plan.territories.copy()
     frame.index.name = "territory_id"
+    frame["colour"] = filled
     return gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(geometry, index=frame.index, crs="EPSG:4326"))
 
 

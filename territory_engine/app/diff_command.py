@@ -101,8 +101,11 @@ def write_diff_directory(
         with publishing(out, replace, kind=DIFFERENCE) as folder:
             stage("drawing the moves")
             from maps import write_diff
+            from maps.pages.rep_colours import written_colours
 
-            write_diff(difference, first, second, folder / "diff.html", names=_names(before, after))
+            colours = written_colours(before / "territories.geojson") | written_colours(after / "territories.geojson")
+            names = _names(before, after)
+            write_diff(difference, first, second, folder / "diff.html", names=names, colours=colours)
             stage("writing the tables")
             write_difference_files(difference, second[0], second[1], words, compared, folder)
     except OSError as error:

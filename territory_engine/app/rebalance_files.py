@@ -65,6 +65,7 @@ def write_rebalancing_directory(
         ``out`` exists and may not be replaced, or cannot be written.
     """
     from maps.changes.tradeoff import write_rebalancing
+    from maps.pages.rep_colours import written_colours
     from scenarios.tradeoff import trade_off_table
     from scenarios.tradeoff_words import chosen_point, summary
     from territory_engine.app.writing import tell_refusal
@@ -81,9 +82,11 @@ def write_rebalancing_directory(
             _write_points(points, [folder / str(name) for name in table.index])
             stage("drawing what changes")
             before = None if parent is None else (parent.problem, parent.plan)
-            write_rebalancing(rebalancing, table, folder / "rebalance.html", before=before)
+            chosen = chosen_point(table, rebalancing.asked)
+            colours = written_colours(folder / chosen / "territories.geojson")
+            write_rebalancing(rebalancing, table, folder / "rebalance.html", before=before, colours=colours)
             table.to_csv(folder / "tradeoff.csv", lineterminator="\n")
-            record = _record(rebalancing, table, chosen_point(table, rebalancing.asked), parent)
+            record = _record(rebalancing, table, chosen, parent)
             text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             (folder / "rebalance.json").write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:

@@ -83,12 +83,14 @@ def plan_scenario(
     """
     began = time.perf_counter()
     try:
+        from maps.pages.rep_colours import home_colours
         from territory_engine.app.writing import write_plan_directory
         from territory_engine.planner import solve
 
         problem = run.problem(base)
         plan = solve(problem, on_progress=on_progress)
-        write_plan_directory(problem, plan, out, replace=True, on_stage=on_stage, run=run.record)
+        colours = home_colours(base)  # so that reps look the same in all scenarios, whatever each changes
+        write_plan_directory(problem, plan, out, replace=True, on_stage=on_stage, run=run.record, colours=colours)
         found = Outcome(run.name, plan.status, objective=plan.objective, gap=plan.gap)
     except NoPlanError as error:
         found = Outcome(run.name, "no plan", str(error))

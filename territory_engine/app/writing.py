@@ -8,7 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ def write_plan_directory(
     replace: bool = False,
     on_stage: Callable[[str], None] | None = None,
     run: dict[str, Any] | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the plan directory: tables, ``plan.json``, inputs, move list, shapes, map, report and workbook.
 
@@ -67,6 +68,8 @@ def write_plan_directory(
         Told in words what is being written.
     run : dict, optional
         Which run of a file of scenarios made it; goes into ``plan.json``.
+    colours : mapping, optional
+        Colours that territories are to keep, by territory; by default those of the plan that this one is made from.
 
     Returns
     -------
@@ -99,8 +102,11 @@ def write_plan_directory(
                 stage("drawing the territories")
                 # Imported here: a second of work that the workbook's process need not wait for.
                 from maps import territory_shapes, write_geojson, write_map, write_report
+                from maps.pages.rep_colours import written_colours
 
-                shapes = territory_shapes(problem, plan)
+                if colours is None and plan.parent is not None:
+                    colours = written_colours(Path(plan.parent["path"]) / "territories.geojson")
+                shapes = territory_shapes(problem, plan, colours=colours)
                 write_geojson(shapes, folder / "territories.geojson")
                 stage("drawing the map")
                 write_map(problem, plan, folder / "map.html", shapes=shapes)

@@ -13,14 +13,14 @@ EXERCISE = """
 addEventListener("load", () => setTimeout(() => {
   const report = {errors: 0};
   addEventListener("error", () => report.errors++);
-  document.querySelector(".legend button").click();
+  document.querySelector(".legend tbody button").click();
   report.chosen = document.querySelectorAll("tr.chosen").length;
   document.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}));
   report.unchosen = document.querySelectorAll("tr.chosen").length;
   const find = document.getElementById("find");
-  find.value = "a0007"; find.dispatchEvent(new Event("input"));
-  report.found = document.querySelectorAll("#found button").length;
-  document.querySelector("#found button").click();
+  find.value = "a0007"; search();
+  report.found = document.querySelectorAll("#found [role=option]").length;
+  document.querySelector("#found [role=option]").click();
   setTimeout(() => {
     report.popup = document.querySelector(".leaflet-popup .account")?.innerText ?? "";
     report.markup = document.querySelectorAll(".leaflet-popup .account img, .leaflet-popup .account script").length;

@@ -1,0 +1,140 @@
+"""The panel beside the map: headline, KPIs, the proof, the list of territories, what the reader should know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maps.pages.colours import BACKGROUND
+from maps.shapes.territories import drawn_from_units
+from maps.territory_map.choropleth import scale_end
+from maps.territory_map.details import limit_state
+from territory_engine.wording import (
+    compact,
+    distance_unit,
+    measure_label,
+    number,
+    objective_unit,
+    percent,
+    proof_sentence,
+    size_in_words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from territory_engine.plan import Plan
+    from territory_engine.problem import BalanceRule, PlanningProblem
+
+_HOW_DRAWN = {
+    False: "Shapes are grown from the accounts: each point has the colour of the nearest ones.",
+    True: "Shapes are the geographic units of each territory.",
+}
+_STATUS_WORDS = {
+    "optimal": "Proved optimal",
+    "feasible": "Every rule holds",
+    "infeasible": "Not possible",
+}
+
+
+def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what the panel's template shows.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+    data : dict
+        The page's data: ``territories`` (looks), ``accounts``, ``cropped``.
+    """
+    measures = [m for m in problem.measures if m != "count"]
+    rules = {rule.measure: rule for rule in problem.balance_rules()}
+    reach = {m: scale_end(plan, rule) for m, rule in rules.items()} if len(plan.territories) else {}
+    rows = []
+    for t, (territory_id, row) in enumerate(plan.territories.iterrows()):
+        look = data["territories"][t]
+        accounts = float(row["accounts"])
+        cells = [_cell(number(accounts), accounts, row, rules.get("count"), t, reach.get("count", 1.0))]
+        cells += [
+            _cell(compact(float(row[m])), float(row[m]), row, rules.get(m), t, reach.get(m, 1.0)) for m in measures
+        ]
+        ids = dict.fromkeys(i for i in (str(row["rep_id"]), str(territory_id)) if i not in (look["name"], ""))
+        rows.append({"look": look, "id": " · ".join(ids), "cells": cells})
+    conflict = plan.conflict or {}
+    columns = ["Accounts", *(measure_label(m).capitalize() for m in measures)]
+    return {
+        "status": plan.status,
+        "status_words": _STATUS_WORDS[plan.status],
+        "subtitle": size_in_words(problem),
+        "kpis": _kpis(problem, plan),
+        "proof": proof_sentence(problem, plan).split("`"),
+        "rules": list(conflict.get("rules", ())),
+        "relaxations": list(conflict.get("relaxations", ())),
+        "columns": columns if rows else [],
+        "rows": rows,
+        "ranges": _ranges(rows),
+        "edges": any(cell["state"] for row in rows for cell in row["cells"]),
+        "home_word": "Centre of " if plan.centred else "Home of ",
+        "notes": _notes(bool(rows), drawn_from_units(problem, plan), data),
+        "background": BACKGROUND,
+    }
+
+
+def _cell(load: str, value: float, row: Any, rule: BalanceRule | None, place: int, reach: float) -> dict[str, Any]:
+    cell: dict[str, Any] = {"load": load, "value": value, "deviation": "", "state": "", "off": None}
+    if rule is not None:
+        cell["state"] = limit_state(value, float(rule.lower[place]), float(rule.upper[place]))
+        deviation = float(row.get(f"{rule.measure}_deviation", np.nan))
+        if np.isfinite(deviation):
+            cell["deviation"] = percent(deviation, signed=True)
+            cell["off"] = round(100 * float(np.clip(deviation / reach, -1, 1)))
+    return cell
+
+
+def _ranges(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the least and the most of each column, as shown: ``"127–191"``, ``"21.5–35.5 M"``."""
+    columns = zip(*(row["cells"] for row in rows), strict=True)
+    ends = [sorted((cell for cell in column), key=lambda cell: float(cell["value"])) for column in columns]
+    return [_range(str(cells[0]["load"]), str(cells[-1]["load"])) for cells in ends]
+
+
+def _range(least: str, most: str) -> str:
+    if least == most:
+        return least
+    unit = most.partition(" ")[2]
+    return f"{least.removesuffix(f' {unit}') if unit else least}–{most}"
+
+
+def _notes(has_territories: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
+    notes = [_HOW_DRAWN[of_units]] if has_territories else []
+    accounts = data["accounts"]
+    if accounts["many"]:
+        notes.append(
+            f"Each circle stands for the accounts of one territory around it: {accounts['n']:,} are too many to name or search."
+        )
+    if accounts["dots"]:
+        notes.append("Close up, each account is a dot.")
+    if data["cropped"]:
+        notes.append("The map opens on all but the farthest accounts; zoom out to see those.")
+    if accounts["unlocated"] == 1:
+        notes.append("1 account has no place on the map.")
+    elif accounts["unlocated"]:
+        notes.append(f"{accounts['unlocated']:,} accounts have no place on the map.")
+    return notes
+
+
+def _kpis(problem: PlanningProblem, plan: Plan) -> list[dict[str, str]]:
+    if plan.objective is None:
+        return []
+    travel = plan.assignments["travel"].to_numpy(np.float64)
+    total = plan.objective_terms.get("travel", plan.objective)
+    found = [{"label": f"Travel, {objective_unit(problem)}", "value": number(total)}]
+    if np.isfinite(travel).any():
+        found.append({"label": f"Mean, {distance_unit(problem)}", "value": number(float(np.nanmean(travel)))})
+    found.append({"label": "Proved gap", "value": percent(plan.gap)})
+    for measure, facts in plan.measures.items():
+        worst = facts.get("max_deviation")
+        if worst is not None and np.isfinite(worst):
+            found.append({"label": f"{measure_label(measure).capitalize()} within", "value": f"±{percent(worst)}"})
+    return found
