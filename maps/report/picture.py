@@ -10,8 +10,9 @@ import pandas as pd
 import shapely
 from markupsafe import Markup, escape
 
-from maps.pages.colours import FILL_OPACITY, PALETTE, darker, territory_adjacency, territory_colours
+from maps.pages.colours import FILL_OPACITY, darker
 from maps.pages.drawing import Drawing, home_points, plane_points, to_plane
+from maps.pages.rep_colours import plan_colours
 from maps.shapes.cells import mercator
 from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _WIDTH, _MOST_HEIGHT, _LEAST_HEIGHT = 760.0, 430.0, 230.0
 _REP_SIZE = (310.0, 206.0)
 _MANY_HOMES = 60
-_TOLERANCE_PX, _REP_TOLERANCE_PX = 0.45, 0.8
+_TOLERANCE_PX = 0.45
 _SMALLEST_PX2 = 2.0
 _LETTER_PX, _LINE_PX = 6.7, 13.0
 _SMALL_LETTER_PX, _SMALL_LINE_PX = 5.6, 11.0
@@ -79,7 +80,7 @@ def draw_territories(facts: ReportFacts, shapes: gpd.GeoDataFrame | None = None)
     geometry = plane_shapes(problem, plan) if shapes is None or drawn.planar else to_plane(shapes)
     if shapely.is_missing(geometry).all():
         return None
-    colours = [PALETTE[c] for c in territory_colours(territory_adjacency(geometry))]
+    colours = plan_colours(problem, plan, geometry) if shapes is None else list(shapes["colour"])
     accounts = account_points(problem)
     homes = np.full((len(facts.ids), 2), np.nan)
     if plan.centred:
@@ -176,10 +177,10 @@ def territory_picture(facts: ReportFacts, drawn: DrawnTerritories) -> Markup:
     return _svg(view, f"{_lines(drawn, view)}{areas}{marks}{''.join(texts)}", said, "map")
 
 
-def rep_picture(facts: ReportFacts, drawn: DrawnTerritories, row: int) -> Markup | None:
+def rep_picture(facts: ReportFacts, drawn: DrawnTerritories, row: int, *, tolerance_px: float) -> Markup | None:
     """Draw one territory between its neighbours, with its accounts as dots; None where nothing of it has a place.
 
-    What comes is ringed, what goes is hollow.
+    What comes is ringed, what goes is hollow. Borders may be off by `tolerance_px` pixels.
     """
     mine = drawn.accounts[facts.members[row]]
     mine = mine[np.isfinite(mine).all(axis=1)]
@@ -193,7 +194,7 @@ def rep_picture(facts: ReportFacts, drawn: DrawnTerritories, row: int) -> Markup
     low, high = known.min(axis=0), known.max(axis=0)
     pad = 0.06 * max(float((high - low).max()), 1e-6)
     view = _View((*(low - pad), *(high + pad)), *_REP_SIZE)
-    seen = view.shapes(drawn.shapes, _REP_TOLERANCE_PX)
+    seen = view.shapes(drawn.shapes, tolerance_px)
     colour = drawn.colours[row]
     others = "".join(_path(s) for t, s in enumerate(seen) if s is not None and t != row)
     areas = f'<path class="other" d="{others}"/>'

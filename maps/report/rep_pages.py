@@ -43,16 +43,19 @@ class PageSize:
     changed : int
         Accounts that come, and as many that go.
     farthest, reasons : int
+    tolerance_px : float
+        How far off borders may be on the map.
     """
 
     largest: int
     changed: int
     farthest: int
     reasons: int
+    tolerance_px: float
 
 
-FULL = PageSize(largest=10, changed=5, farthest=5, reasons=3)
-BRIEF = PageSize(largest=6, changed=4, farthest=3, reasons=1)
+FULL = PageSize(largest=10, changed=5, farthest=5, reasons=3, tolerance_px=0.8)
+BRIEF = PageSize(largest=6, changed=4, farthest=3, reasons=1, tolerance_px=2.0)
 """For more than 400 reps: so many pages have to stay a file that can be mailed."""
 
 
@@ -110,7 +113,7 @@ def _page(
         "name": name,
         "id": i if i != name else "",
         "summary": _summary(facts, row, comes, goes),
-        "picture": None if drawn is None else rep_picture(facts, drawn, row),
+        "picture": None if drawn is None else rep_picture(facts, drawn, row, tolerance_px=size.tolerance_px),
         "figures": figures,
         "comes": _changed(facts, comes, size.changed, to=False) if len(comes) else None,
         "goes": _changed(facts, goes, size.changed, to=True) if len(goes) else None,
