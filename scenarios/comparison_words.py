@@ -179,6 +179,13 @@ def same_work(results: Sequence[ScenarioResult]) -> NDArray[np.bool_]:
     return np.array([alike(result) for result in results])
 
 
+def _left_behind(result: ScenarioResult) -> int:
+    """Return how many accounts have an owner today who is no rep any more: they need another, and do not count as moves."""
+    assert result.plan is not None
+    owners = result.plan.assignments["previous_rep_id"].astype(str)
+    return int(((owners != "") & ~owners.isin(result.problem.reps.index)).sum())
+
+
 def headline(results: Sequence[ScenarioResult], table: pd.DataFrame | None = None) -> list[str]:
     """Return what to say first, a sentence each: the least travel, the fewest moves, and what has no plan."""
     table = comparison_table(results) if table is None else table
@@ -205,7 +212,9 @@ def headline(results: Sequence[ScenarioResult], table: pd.DataFrame | None = Non
             i = int(np.nanargmin(np.where(known, moves, np.nan)))
             amount = counted(int(moves[i]), "account changes", "accounts change")
             share = percent(float(moves[i]) / max(1, len(results[i].problem.accounts)))
-            lines.append(f"Fewest moves: {results[i].name}, where {amount} hands {words} ({share} of all).")
+            left = _left_behind(results[i]) if origin == "today" else 0
+            beside = f", beside {counted(left, 'account')} of reps who are gone" if left else ""
+            lines.append(f"Fewest moves: {results[i].name}, where {amount} hands {words} ({share} of all){beside}.")
             break
     impossible = [r.name for r in results if r.status == "infeasible"]
     if impossible:
