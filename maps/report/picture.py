@@ -158,7 +158,8 @@ def territory_picture(facts: ReportFacts, drawn: DrawnTerritories) -> Markup:
     low, high = np.array(drawn.bounds[:2]), np.array(drawn.bounds[2:])
     aspect = float((high - low)[1] / max((high - low)[0], 1e-9))
     view = _View(drawn.bounds, _WIDTH, float(np.clip(_WIDTH * aspect, _LEAST_HEIGHT, _MOST_HEIGHT)))
-    seen = view.shapes(drawn.shapes, _TOLERANCE_PX)
+    # The more territories, the more borders: the picture must stay a small part of the file.
+    seen = view.shapes(drawn.shapes, _TOLERANCE_PX * (1 + len(facts.ids) / 400))
     homes = view.pixels(drawn.homes)
     parts = [
         f'<path d="{_path(shape)}" fill="{colour}" stroke="{darker(colour, 0.35)}"/>'
