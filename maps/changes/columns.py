@@ -101,8 +101,8 @@ def flow_rows(difference: PlanDifference) -> list[list[Any]]:
 
 
 def measure_words(difference: PlanDifference) -> list[dict[str, str]]:
-    """Return each measure's label, and what follows a figure of it: ``"of revenue"``, ``"visits"``."""
-    return [{"label": measure_label(m), "noun": noun(m), "one": noun(m, 1.0)} for m in difference.measures]
+    """Return each measure's column, its label, and what follows a figure of it: ``"of revenue"``, ``"visits"``."""
+    return [{"key": m, "label": measure_label(m), "noun": noun(m), "one": noun(m, 1.0)} for m in difference.measures]
 
 
 def territory_rows_of(difference: PlanDifference, words: Sequence[TerritoryWords]) -> list[dict[str, Any]]:

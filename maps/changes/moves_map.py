@@ -1,20 +1,22 @@
-"""A map of moves: territories stand back, and what moves between them stands out, with an arrow for every flow."""
+"""A map of moves: both plans on either side of a divider, and what moves between them, with an arrow for every flow."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import shapely
 
 from maps.changes.columns import staying_positions
+from maps.pages.colours import PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of
-from maps.pages.drawing import Drawing, add_layer_control, add_tiles, territory_look, tile_layer
+from maps.pages.drawing import Drawing, add_layer_control, add_tiles, homes, territory_look, tile_layer
 from maps.pages.offline import PageLayer
-from maps.pages.rep_colours import plan_colours
+from maps.pages.rep_colours import home_colours
 from maps.shapes.label_points import label_points
-from maps.shapes.outlines import border_lines, outlines_of
+from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, drawn_from_units, plane_shapes, rounded_geojson
 
 if TYPE_CHECKING:
@@ -27,9 +29,8 @@ if TYPE_CHECKING:
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
-# Territories stand back so that what moves stands out.
-_PALE = 0.3
-_ENDED = "#8a96a3"
+# Territories stand back a little, so that what moves stands out.
+_PALE = 0.5
 
 
 def moves_map_data(
@@ -54,8 +55,9 @@ def moves_map_data(
     Returns
     -------
     dict
-        ``territories`` (with a colour and a place each), ``shapes``, ``borders`` (before), ``outlines``, ``units`` (those
-        that move), ``staying``, ``bounds``, ``opacity``, ``tiles``, and what the footnote says: ``cropped``, ``unlocated``.
+        ``territories`` (with a colour each), ``sides`` (``left``, the plan before, and ``right``: shapes, homes, and names with
+        their places), ``outlines``, ``units`` (those that move), ``staying``,
+        ``bounds``, ``opacity``, ``tiles``, and what the footnote says: ``cropped``, ``unlocated``.
     """
     problem, plan = after
     drawn = Drawing(problem)
@@ -63,27 +65,37 @@ def moves_map_data(
     geometry = plane_shapes(problem, plan)
     same_plane = drawn.planar == (before[0].config.travel.metric == "euclidean")
     old = plane_shapes(*before) if same_plane else np.full(len(before[1].territories), None, dtype=object)
-    filled = plan_colours(problem, plan, geometry, colours)
-    filled += [_ENDED] * (len(territories) - len(filled))
-    centres = _centres(difference, before, problem, geometry, old)
-    places = drawn.positions(centres)
+    rows_after = np.arange(len(geometry))
+    rows_before = difference.rows_from(pd.Series(before[1].territories.index))
+    asked = _wanted(difference, before[0], problem, plan, colours or {})
+    filled = shared_colours(len(territories), [(old, rows_before), (geometry, rows_after)], wanted=asked)
+    then, now = _names(difference, before, problem, geometry, old, rows_before)
+    places = drawn.positions(np.vstack([then, now]))
+    then, now = places[: len(then)], places[len(then) :]
     # Units reach beyond their accounts, which may have no place at all.
     corners = shapely.total_bounds(geometry).reshape(2, 2) if drawn_from_units(problem, plan) else np.empty((0, 2))
     bounds = drawn.bounds(positions, places, drawn.positions(corners))
     moving = problem.accounts.index.isin(difference.moves.index)
+    gone = set(np.flatnonzero(difference.territories["dissolved"].to_numpy(bool)).tolist())
     return {
         "territories": [
-            territory_look(row["id"] or row["name"], row["name"], colour)
-            | row
-            | {"at": [round(y, 5), round(x, 5)] if np.isfinite(x) and np.isfinite(y) else None}
-            for row, colour, (x, y) in zip(territories, filled, places.tolist(), strict=True)
+            territory_look(row["id"] or row["name"], row["name"], PALETTE[colour]) | row
+            for row, colour in zip(territories, filled, strict=True)
         ],
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
         "opacity": _PALE,
-        "shapes": drawn.features(geometry, bounds),
-        "borders": border_lines(
-            shapely.transform(old, drawn.positions), bounds, without=shapely.transform(geometry, drawn.positions)
-        ),
+        "sides": {
+            "left": {
+                "shapes": side_features(drawn, old, rows_before, bounds),
+                "homes": side_homes(homes(before[0], before[1], drawn), rows_before) if same_plane else [],
+                "names": side_names(then, gone),
+            },
+            "right": {
+                "shapes": drawn.features(geometry, bounds),
+                "homes": side_homes(homes(problem, plan, drawn), rows_after),
+                "names": side_names(now, set()),
+            },
+        },
         "outlines": outlines_of(problem, bounds),
         "units": _unit_features(difference, problem, plan, bounds),
         "staying": base64_of(staying_positions(difference, problem, positions), "<f4"),
@@ -93,30 +105,106 @@ def moves_map_data(
     }
 
 
-def _centres(
+def _wanted(
+    difference: PlanDifference,
+    problem_before: PlanningProblem,
+    problem: PlanningProblem,
+    plan: Plan,
+    colours: Mapping[str, str],
+) -> dict[int, int]:
+    """Return which place of the palette each territory is to keep: its colour on its own map, or that of its rep's home."""
+    then, now = home_colours(problem_before), home_colours(problem)
+    reps = plan.territories["rep_id"]
+    found = [colours.get(str(t)) or now.get(str(rep)) for t, rep in zip(plan.territories.index, reps, strict=True)]
+    found += [then.get(str(rep)) for rep in difference.territories["from_rep_id"].iloc[len(found) :]]
+    return {row: PALETTE.index(colour) for row, colour in enumerate(found) if colour in PALETTE}
+
+
+def shared_colours(
+    n: int,
+    plans: Sequence[tuple[NDArray[np.object_], NDArray[np.intp]]],
+    *,
+    wanted: Mapping[int, int] | None = None,
+) -> list[int]:
+    """Colour territories so that no two have the same who are neighbours in any of some plans.
+
+    Parameters
+    ----------
+    n : int
+        Territories in all plans together.
+    plans : sequence of tuple
+        Of each plan its shapes in the plane, and which of the `n` territories each of them is.
+    wanted : mapping, optional
+        Place in the palette that territories are to keep where they can.
+
+    Returns
+    -------
+    list of int
+        Place in :data:`maps.pages.colours.PALETTE` of each of the `n`.
+    """
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(range(n))
+    for shapes, rows in plans:
+        graph.add_edges_from(
+            (int(rows[a]), int(rows[b])) for a, b in territory_adjacency(shapes).edges if rows[a] != rows[b]
+        )
+    return territory_colours(graph, wanted=wanted)
+
+
+def side_features(
+    drawn: Drawing, shapes: NDArray[np.object_], rows: NDArray[np.intp], bounds: tuple[float, float, float, float]
+) -> dict[str, Any]:
+    """Return one plan's shapes as GeoJSON; the property ``t`` is the territory's place among those of all plans."""
+    found = drawn.features(shapes, bounds)
+    for feature in found["features"]:
+        feature["properties"]["t"] = int(rows[feature["properties"]["t"]])
+    return found
+
+
+def side_homes(found: list[dict[str, Any]], rows: NDArray[np.intp]) -> list[dict[str, Any]]:
+    """Return homes with their territory's place among those of all plans; -1 stays."""
+    return [{**home, "t": int(rows[home["t"]]) if home["t"] >= 0 else -1} for home in found]
+
+
+def side_names(places: NDArray[np.float64], ends: set[int]) -> list[dict[str, Any]]:
+    """Return where names stand, of territories that have a place: longitude and latitude, shape ``(n, 2)``, as given."""
+    return [
+        {"t": t, "at": [round(y, 5), round(x, 5)], "ends": t in ends}
+        for t, (x, y) in enumerate(places.tolist())
+        if np.isfinite(x) and np.isfinite(y)
+    ]
+
+
+def _names(
     difference: PlanDifference,
     before: tuple[PlanningProblem, Plan],
     problem: PlanningProblem,
     geometry: NDArray[np.object_],
     old: NDArray[np.object_],
-) -> NDArray[np.float64]:
-    """Where arrows begin and end, in the plane of the drawing, shape ``(n_territories, 2)``; NaN where unknown."""
+    rows_before: NDArray[np.intp],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where names stand and arrows begin and end, before and after, in the plane, shape ``(n_territories, 2)``; else NaN."""
     points = account_points(problem)
-    rows = difference.territories
-    ended = np.flatnonzero(rows["dissolved"].to_numpy(bool))
-    centres = np.full((len(rows), 2), np.nan)
-    centres[: len(geometry)] = label_points(geometry)
-    was = label_points(old)
-    where = before[1].territories.index.get_indexer(pd.Index(rows["from_territory_id"].iloc[ended]))
-    then = before[1].assignments["territory_id"].reindex(problem.accounts.index)
-    for row, place in zip(ended.tolist(), where.tolist(), strict=True):
-        centres[row] = was[place]
-        if np.isnan(centres[row]).any():
-            mine = points[(then == rows["from_territory_id"].iloc[row]).to_numpy(bool)]
+    then, now = (np.full((len(difference.territories), 2), np.nan) for _ in range(2))
+    now[: len(geometry)] = label_points(geometry)
+    then[rows_before] = label_points(old)
+    keep_in_place(then, now, old, rows_before)
+    owner = before[1].assignments["territory_id"].reindex(problem.accounts.index)
+    for row in np.flatnonzero(difference.territories["dissolved"].to_numpy(bool)).tolist():
+        if np.isnan(then[row]).any():
+            mine = points[(owner == difference.territories["from_territory_id"].iloc[row]).to_numpy(bool)]
             mine = mine[np.isfinite(mine).all(axis=1)]
             if len(mine):
-                centres[row] = mine.mean(axis=0)
-    return centres
+                then[row] = mine.mean(axis=0)
+    return then, now
+
+
+def keep_in_place(
+    then: NDArray[np.float64], now: NDArray[np.float64], old: NDArray[np.object_], rows: NDArray[np.intp]
+) -> None:
+    """Move names of the plan before to where the plan after has them, as far as that is inside their territory before."""
+    inside = shapely.contains_xy(old, now[rows, 0], now[rows, 1])
+    then[rows[inside]] = now[rows[inside]]
 
 
 def _unit_features(
@@ -163,16 +251,18 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
         What :func:`moves_map_data` returned.
     """
     add_tiles(page, data["tiles"])
-    page.add_child(PageLayer("shared/shapes.js.jinja", "shapes", label="Territories after"))
+    page.add_child(PageLayer("changes/sides.js.jinja", "sides", label="Territories"))
     if data["outlines"]:
         page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines", show=False))
-    if data["borders"]:
+    if data["sides"]["left"]["shapes"]["features"]:
         page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders before"))
     if data["units"]["features"]:
         page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Moved units"))
-    page.add_child(PageLayer("changes/staying.js.jinja", "staying", label="Accounts that stay"))
+    page.add_child(PageLayer("changes/staying.js.jinja", "staying", label="Accounts that stay", show=False))
     page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
     page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("changes/territory_labels.js.jinja", "labels", label="Names"))
+    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Names"))
+    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Where reps are served from"))
     add_layer_control(page, collapsed=True)
-    page.add_child(PageLayer("changes/moves_map.js.jinja", "moves_map"))
+    page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
+    page.add_child(PageLayer("changes/diff_map.js.jinja", "diff_map"))

@@ -40,6 +40,7 @@ def write_diff(
     sentences: Sequence[str] | None = None,
     names: tuple[str, str] = ("before", "after"),
     sections: Sequence[tuple[str, Markup]] = (),
+    sizes: tuple[str, str] | None = None,
     colours: Mapping[str, str] | None = None,
 ) -> None:
     """Write what changes from one plan to another as one HTML page.
@@ -62,12 +63,22 @@ def write_diff(
     names : tuple of str
         What the reader knows the two plans by, such as the names of their directories.
     sections : sequence of tuple of str and Markup
-        Headings and finished markup, such as charts of :mod:`maps.report.charts`, to stand between key figures and moves.
+        Headings and finished markup, such as charts of :mod:`maps.report.charts`, to stand between the map and the table of moves.
+    sizes : tuple of str, optional
+        How large the two plans are, in words; by default what their problems say.
     colours : mapping, optional
         Colours of the second plan's territories on its own map, by territory.
     """
     page = diff_page(
-        difference, before, after, title=title, sentences=sentences, names=names, sections=sections, colours=colours
+        difference,
+        before,
+        after,
+        title=title,
+        sentences=sentences,
+        names=names,
+        sections=sections,
+        sizes=sizes,
+        colours=colours,
     )
     Path(path).write_text(page, encoding="utf-8", newline="\n")
 
@@ -81,6 +92,7 @@ def diff_page(
     sentences: Sequence[str] | None = None,
     names: tuple[str, str] = ("before", "after"),
     sections: Sequence[tuple[str, Markup]] = (),
+    sizes: tuple[str, str] | None = None,
     colours: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page that :func:`write_diff` writes."""
@@ -89,6 +101,7 @@ def diff_page(
     positions = Drawing(problem).positions(account_points(problem))
     has_map = bool(np.isfinite(positions).all(axis=1).any()) or drawn_from_units(problem, plan)
     data: dict[str, Any] = {
+        "names": list(names),
         "territories": territory_rows_of(difference, words),
         "measures": measure_words(difference),
         "leading": difference.measures.index(difference.leading_measure),
@@ -99,7 +112,7 @@ def diff_page(
         "title": title,
         "sentences": list(headline(difference, words) if sentences is None else sentences),
         "names": names,
-        "sizes": (size_in_words(before[0]), size_in_words(problem)),
+        "sizes": sizes or (size_in_words(before[0]), size_in_words(problem)),
         "figures": figure_words(difference),
         "sections": list(sections),
         "notices": list(difference.notices),
@@ -115,6 +128,7 @@ def diff_page(
     if not has_map:
         page = offline_page(title)
         page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
+        page.add_child(PageLayer("shared/address.js.jinja", "address"))
         page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
         return finished(page)
     data |= moves_map_data(difference, before, after, data["territories"], colours=colours)
@@ -122,6 +136,7 @@ def diff_page(
     context["map_name"] = map_page.get_name()
     context["footnote"] = _footnote(data, of_units=drawn_from_units(problem, plan))
     map_page.add_child(PageLayer("changes/diff.html.jinja", "diff", context=context))
+    map_page.add_child(PageLayer("shared/address.js.jinja", "address"))
     map_page.add_child(PageLayer("changes/diff_table.js.jinja", "moves"))
     add_moves_layers(map_page, data)
     return finished(map_page)
@@ -138,12 +153,14 @@ def _listed_ids(ids: pd.Index[str]) -> dict[str, Any]:
 
 def _footnote(data: dict[str, Any], *, of_units: bool) -> str:
     parts = [
-        "A coloured dot is an account that moves, in the colour of its new territory; grey dots stay.",
-        "Arrows lead from the old territory to the new one: the wider, the more moves in the measure chosen above.",
+        "Left of the divider is the plan before, right of it the plan after; a rep has the same colour in both.",
+        "A dot is an account that moves, in the colour of whose it is on that side; grey dots stay.",
+        "Arrows lead from the old territory to the new one, in the colour of the new: the wider, the more moves in the measure"
+        " chosen above.",
     ]
     if data["units"]["features"]:
         parts.append("Geographic units that move have a dark border.")
-    if data["borders"]:
+    if data["sides"]["left"]["shapes"]["features"]:
         parts.append("Dashed lines are borders that the plan before had and the plan after has not.")
     if not of_units:
         parts.append("Territories are grown from their accounts: each point has the colour of the nearest ones.")

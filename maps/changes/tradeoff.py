@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from maps.changes.page import write_diff
 from scenarios.differences import compare_plans
 from scenarios.today import todays_plan
 from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences, limit_sentence, more_saves
-from territory_engine.wording import measure_label, number, objective_unit, percent
+from territory_engine.wording import measure_label, number, objective_unit, percent, size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from scenarios.differences import PlanDifference
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
     from territory_engine.rebalancing import Rebalancing
@@ -61,6 +63,8 @@ def write_rebalancing(
     after = rebalancing.points[list(table.index).index(chosen)]
     today = todays_plan(rebalancing.problem) if before is None else before
     difference = compare_plans(today, after)
+    if before is None:
+        difference = _without_former(difference, rebalancing.problem)
     sentences = [
         *[said for said in (limit_sentence(rebalancing),) if said],
         *knee_sentences(rebalancing, table)[:1],
@@ -70,16 +74,16 @@ def write_rebalancing(
     sections = [("What more moves would buy", _curve(rebalancing, table, chosen))] if len(table) > 1 else []
     sections.append(("The plans to choose from", _points(rebalancing, table, chosen)))
     write_diff(
-        difference,
-        today,
-        after,
-        path,
-        title=title,
-        sentences=sentences,
-        names=("today", chosen),
-        sections=sections,
-        colours=colours,
-    )
+        difference, today, after, path, title=title, sentences=sentences, names=("today", chosen), sections=sections,
+        sizes=(size_in_words(rebalancing.problem if before is None else before[0]), size_in_words(after[0])), colours=colours,
+    )  # fmt: skip
+
+
+def _without_former(difference: PlanDifference, problem: PlanningProblem) -> PlanDifference:
+    """Count as today's territories those of the reps there are: not those of owners who left, nor what nobody has."""
+    figures = difference.figures.copy()
+    figures.loc["territories", "before"] = float(len(problem.reps))
+    return replace(difference, figures=figures)
 
 
 def _curve(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Markup:

@@ -1,34 +1,28 @@
-"""``comparison_map.html``: scenarios as layers of one map, the same colour for the same rep in all of them."""
+"""``comparison_map.html``: any two scenarios on one map with a divider between them, and what moves from one to the other."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import shapely
 
-from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE, territory_adjacency, territory_colours
-from maps.pages.columns import base64_of, dictionary, texts
+from maps.changes.moves_map import keep_in_place, shared_colours, side_features, side_homes, side_names
+from maps.comparison.columns import account_columns, unit_features
+from maps.comparison.continuity import continuity
+from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE
 from maps.pages.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
 from maps.pages.offline import PageLayer, finished
 from maps.pages.rep_colours import home_colours, written_colours
 from maps.shapes.cells import mercator
+from maps.shapes.label_points import label_points
 from maps.shapes.outlines import outlines_of
 from maps.shapes.territories import account_points, plane_shapes
 from scenarios.comparison import own_measures
 from scenarios.running import BASE
 from territory_engine.grammar import counted
-from territory_engine.wording import (
-    compact,
-    measure_label,
-    number,
-    objective_unit,
-    percent,
-    size_in_words,
-    territory_names,
-)
+from territory_engine.wording import compact, measure_label, noun, number, objective_unit, percent, size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,19 +30,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from maps.comparison.continuity import Continuity
     from scenarios.comparison import ScenarioResult
     from scenarios.differences import PlanDifference
     from territory_engine.plan import Plan
     from territory_engine.problem import PlanningProblem
 
-MOST_MOVES_DRAWN = 20_000
-"""Moves drawn of each scenario; beyond it those that carry most."""
-
 
 def comparison_map_page(
     results: Sequence[ScenarioResult], differences: Mapping[str, PlanDifference], *, folder: Path | None = None
 ) -> str:
-    """Return the page as HTML: one scenario at a time, chosen in the panel, with its loads and its moves from the base.
+    """Return the page as HTML: two scenarios, chosen in the panel, left and right of a divider, and the moves between them.
 
     Parameters
     ----------
@@ -63,49 +55,45 @@ def comparison_map_page(
     first = planned[0].problem
     drawn = Drawing(first)
     shapes = {r.name: _shapes(r, folder) for r in planned}
-    keys = {r.name: _continued(r, differences) for r in planned}
-    every = list(dict.fromkeys(key for r in planned for key in keys[r.name]))
-    place = {key: k for k, key in enumerate(every)}
-    colours = _colours(planned, shapes, keys, place, folder)
-    names: dict[str, str] = {}
-    for r in planned:
-        own = territory_names(r.problem)
-        assert r.plan is not None
-        for territory_id, key in zip(map(str, r.plan.territories.index), keys[r.name], strict=True):
-            names.setdefault(key, own.get(territory_id, territory_id))
+    same = continuity(planned, differences)
+    colours = shared_colours(
+        len(same.keys), [(shapes[r.name], same.rows[r.name]) for r in planned], wanted=_wanted(planned, same, folder)
+    )
     served = {r.name: homes(r.problem, r.plan, drawn) for r in planned if r.plan is not None}
     points = [drawn.positions(account_points(r.problem)) for r in planned]
     at_home = [np.array([h["at"][::-1] for h in found]).reshape(-1, 2) for found in served.values()]
-    bounds = drawn.bounds(*points, *at_home)
+    corners = [drawn.positions(shapely.total_bounds(s).reshape(2, 2)) for s in shapes.values()]
+    bounds = drawn.bounds(*points, *at_home, *([] if any(np.isfinite(p).any() for p in points) else corners))
     tiles = tile_layer(first)
+    measures, leading = _measures(planned, differences)
+    names = _name_places(planned, shapes, same.rows, len(same.keys))
     data: dict[str, Any] = {
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
         "opacity": FILL_OPACITY,
         "territories": [
-            territory_look(key if key != names[key] else "", names[key], PALETTE[colour])
-            for key, colour in zip(every, colours, strict=True)
+            territory_look(key if key != name else "", name, PALETTE[colour])
+            for key, name, colour in zip(same.keys, same.names, colours, strict=True)
         ],
         "outlines": outlines_of(first, bounds),
         "tiles": tiles,
-        "columns": ["Rep", "Accounts", *(measure_label(m).capitalize() for m in _measures(planned))],
+        "measures": [{"key": m, "label": measure_label(m), "noun": noun(m), "one": noun(m, 1.0)} for m in measures],
+        "leading": measures.index(leading),
         "base": next((i for i, r in enumerate(results) if r.name == BASE and r.planned), -1),
+        "accounts": account_columns(planned, same, measures, drawn),
+        "units": unit_features(planned, same, bounds),
+        "order": [r.name for r in planned],
         "scenarios": [],
     }
-    measures = _measures(planned)
     for r in results:
         entry = _entry(r, planned[0])
         if r.planned and r.plan is not None:
-            rows = [place[key] for key in keys[r.name]]
-            features = drawn.features(shapes[r.name], bounds)
-            for feature in features["features"]:
-                feature["properties"]["t"] = rows[feature["properties"]["t"]]
-            row_of = dict(zip(map(str, r.plan.territories.index), rows, strict=True))
+            rows = same.rows[r.name]
             entry |= {
-                "shapes": features,
-                "homes": _homes(served[r.name], rows),
+                "shapes": side_features(drawn, shapes[r.name], rows, bounds),
+                "homes": side_homes(served[r.name], rows),
+                "names": side_names(drawn.positions(names[r.name]), set()),
                 "rows": _rows(r.problem, r.plan, rows, measures),
-                "moves": _moves(r.problem, differences.get(r.name), row_of, place, names, drawn),
             }
         data["scenarios"].append(entry)
     page = empty_map("Scenarios compared", planar=drawn.planar, tiles=tiles)
@@ -119,19 +107,70 @@ def comparison_map_page(
         "data": data,
     }
     page.add_child(PageLayer("comparison/panel.html.jinja", "panel", context=context))
+    page.add_child(PageLayer("shared/address.js.jinja", "address"))
+    page.add_child(PageLayer("comparison/pair.js.jinja", "pair"))
     add_tiles(page, tiles)
-    page.add_child(PageLayer("comparison/moves.js.jinja", "moves", label="Accounts that move from the base plan"))
-    page.add_child(PageLayer("comparison/borders.js.jinja", "borders", label="Borders of the base plan"))
+    page.add_child(PageLayer("changes/sides.js.jinja", "sides", label="Territories"))
     if data["outlines"]:
         page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
-    page.add_child(PageLayer("comparison/homes.js.jinja", "homes", label="Where reps are served from"))
-    add_layer_control(page)
-    page.add_child(PageLayer("comparison/switch.js.jinja", "switch_scenarios"))
+    page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders of the left plan"))
+    if data["units"]:
+        page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Units that move"))
+    page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
+    page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
+    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Names"))
+    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Where reps are served from"))
+    add_layer_control(page, collapsed=True)
+    page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
+    page.add_child(PageLayer("comparison/panel.js.jinja", "reps_and_flows"))
+    page.add_child(PageLayer("comparison/choose_scenarios.js.jinja", "choose_scenarios"))
     return finished(page)
 
 
-def _measures(planned: Sequence[ScenarioResult]) -> list[str]:
-    return [m for m in dict.fromkeys(m for r in planned for m in own_measures(r.problem)) if m != "count"]
+def _measures(planned: Sequence[ScenarioResult], differences: Mapping[str, PlanDifference]) -> tuple[list[str], str]:
+    """Return what moves are counted in, ``"count"`` first, and which of it the page opens with."""
+    compared = [d for r in planned if (d := differences.get(r.name)) is not None]
+    if not compared:
+        own = [m for m in own_measures(planned[0].problem) if m != "count"] if len(planned) == 1 else []
+        return ["count", *own], own[0] if own else "count"
+    stand_ins = {m for r in planned for m in r.problem.measures} - {m for r in planned for m in own_measures(r.problem)}
+    common = [m for m in compared[0].measures if m not in stand_ins and all(m in d.measures for d in compared)]
+    leading = next((d.leading_measure for d in compared if d.leading_measure in common), common[-1])
+    return common, leading
+
+
+def _wanted(planned: Sequence[ScenarioResult], same: Continuity, folder: Path | None) -> dict[int, int]:
+    """Return which place of the palette each territory is to keep: its colour on its own map, or that of its rep's home."""
+    wanted: dict[int, int] = {}
+    for r in planned:
+        assert r.plan is not None
+        told = written_colours(folder / r.name / "territories.geojson") if folder is not None else {}
+        at_home = home_colours(r.problem)
+        reps = r.plan.territories["rep_id"]
+        for row, territory_id, rep in zip(same.rows[r.name].tolist(), r.plan.territories.index, reps, strict=True):
+            colour = told.get(str(territory_id)) or at_home.get(str(rep))
+            if colour is not None:
+                wanted.setdefault(row, PALETTE.index(colour))
+    return wanted
+
+
+def _name_places(
+    planned: Sequence[ScenarioResult],
+    shapes: Mapping[str, NDArray[np.object_]],
+    rows: Mapping[str, NDArray[np.intp]],
+    n: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Where names stand in every scenario, in the plane, shape ``(n, 2)``: as the first plan has it, where that is inside."""
+    found: dict[str, NDArray[np.float64]] = {}
+    known = np.full((n, 2), np.nan)
+    for r in planned:
+        mine = np.full((n, 2), np.nan)
+        mine[rows[r.name]] = label_points(shapes[r.name])
+        keep_in_place(mine, known, shapes[r.name], rows[r.name])
+        new = np.isnan(known).any(axis=1)
+        known[new] = mine[new]
+        found[r.name] = mine
+    return found
 
 
 def _shapes(result: ScenarioResult, folder: Path | None) -> NDArray[np.object_]:
@@ -146,54 +185,6 @@ def _shapes(result: ScenarioResult, folder: Path | None) -> NDArray[np.object_]:
         if feature["geometry"] is not None:
             shapes[row] = shapely.geometry.shape(feature["geometry"])
     return np.asarray(shapely.transform(shapes, lambda c: mercator(c[:, 0], c[:, 1])), dtype=object)
-
-
-def _continued(result: ScenarioResult, differences: Mapping[str, PlanDifference]) -> list[str]:
-    """Return by which name each territory goes in all scenarios: that of the base's territory that it continues.
-
-    Territories with reps go by their rep; those without, numbered anew in every plan, by what they share.
-    """
-    assert result.plan is not None
-    difference = differences.get(result.name)
-    found = []
-    for territory_id, rep_id in zip(result.plan.territories.index, result.plan.territories["rep_id"], strict=True):
-        key = str(rep_id)
-        if not key:
-            key = str(territory_id)
-            if difference is not None:
-                continuing = difference.territories
-                origin = continuing.loc[
-                    (continuing.index == territory_id) & ~continuing["dissolved"].to_numpy(np.bool_)
-                ]
-                key = str(origin["from_territory_id"].iloc[0]) or f"{territory_id} ({result.name})"
-        found.append(key)
-    return found
-
-
-def _colours(
-    planned: Sequence[ScenarioResult],
-    shapes: Mapping[str, NDArray[np.object_]],
-    keys: Mapping[str, list[str]],
-    place: Mapping[str, int],
-    folder: Path | None,
-) -> list[int]:
-    """Colour reps so that no two have the same who are neighbours in any of the scenarios; else as on their own maps."""
-    graph: nx.Graph[int] = nx.Graph()
-    graph.add_nodes_from(range(len(place)))
-    for r in planned:
-        rows = [place[key] for key in keys[r.name]]
-        graph.add_edges_from(
-            (rows[a], rows[b]) for a, b in territory_adjacency(shapes[r.name]).edges if rows[a] != rows[b]
-        )
-    wanted: dict[int, int] = {}
-    for r in planned:
-        assert r.plan is not None
-        told = written_colours(folder / r.name / "territories.geojson") if folder is not None else {}
-        for territory_id, key in zip(map(str, r.plan.territories.index), keys[r.name], strict=True):
-            colour = told.get(territory_id) or home_colours(r.problem).get(key)
-            if colour is not None:
-                wanted.setdefault(place[key], PALETTE.index(colour))
-    return territory_colours(graph, wanted=wanted)
 
 
 def _entry(result: ScenarioResult, base: ScenarioResult) -> dict[str, Any]:
@@ -222,8 +213,9 @@ def _entry(result: ScenarioResult, base: ScenarioResult) -> dict[str, Any]:
 def _short(result: ScenarioResult, base: ScenarioResult) -> str:
     """A scenario in half a line, under its name."""
     if not result.planned or result.plan is None:
-        return "proved impossible" if result.plan is not None else "no plan found"
-    parts = [counted(len(result.plan.territories), "territory")]
+        return ""
+    n = len(result.plan.territories)
+    parts = [counted(n, "rep" if len(result.problem.reps) == n else "territory")]
     then = (base.plan.objective_terms if base.plan is not None else {}).get("travel", 0.0)
     now = result.plan.objective_terms.get("travel", 0.0)
     if result.name != BASE and base.name == BASE and then > 0:
@@ -231,18 +223,27 @@ def _short(result: ScenarioResult, base: ScenarioResult) -> str:
     return ", ".join(parts)
 
 
-def _homes(found: list[dict[str, Any]], rows: list[int]) -> list[dict[str, Any]]:
-    return [{**home, "t": rows[home["t"]] if home["t"] >= 0 else -1} for home in found]
-
-
-def _rows(problem: PlanningProblem, plan: Plan, rows: list[int], measures: Sequence[str]) -> list[dict[str, Any]]:
-    """The legend of one scenario: loads of every territory, with how far they are off their share."""
-    found = []
-    for t, (_, row) in zip(rows, plan.territories.iterrows(), strict=True):
+def _rows(
+    problem: PlanningProblem, plan: Plan, rows: NDArray[np.intp], measures: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Loads of every territory of one scenario, with how far they are off their share."""
+    found: dict[int, dict[str, Any]] = {}
+    owner = plan.assignments["territory_id"].reindex(problem.accounts.index)
+    loads = {
+        m: plan.territories[m]
+        if m in plan.territories
+        else problem.accounts[m].groupby(owner).sum().reindex(plan.territories.index, fill_value=0.0)
+        if m in problem.accounts and not problem.load_depends_on_rep(m)
+        else None
+        for m in measures[1:]
+    }
+    for t, (territory_id, row) in zip(rows.tolist(), plan.territories.iterrows(), strict=True):
         cells = [[number(float(row["accounts"])), _deviation(row, "count")]]
-        cells += [[compact(float(row[m])) if m in row.index else "–", _deviation(row, m)] for m in measures]
-        found.append({"t": t, "cells": cells})
-    return found
+        for m in measures[1:]:
+            load = loads[m]
+            cells.append(["–" if load is None else compact(float(load[str(territory_id)])), _deviation(row, m)])
+        found[t] = {"t": t, "cells": cells}
+    return list(found.values())
 
 
 def _deviation(row: Any, measure: str) -> str:
@@ -250,47 +251,15 @@ def _deviation(row: Any, measure: str) -> str:
     return percent(float(value), signed=True) if value is not None and np.isfinite(value) else ""
 
 
-def _moves(
-    problem: PlanningProblem,
-    difference: PlanDifference | None,
-    row_of: Mapping[str, int],
-    place: Mapping[str, int],
-    names: Mapping[str, str],
-    drawn: Drawing,
-) -> dict[str, Any] | None:
-    """The accounts that move from the base plan, as columns; None for the base itself."""
-    if difference is None:
-        return None
-    moves = difference.moves
-    if len(moves) > MOST_MOVES_DRAWN:
-        leading = next((m for m in difference.measures if m != "count"), None)
-        amount = moves[leading] if leading is not None else moves["travel_after"]
-        largest = np.argsort(-amount.to_numpy(np.float64), kind="stable")[:MOST_MOVES_DRAWN]
-        moves = moves.iloc[np.sort(largest)]
-    row = problem.accounts.index.get_indexer(moves.index)
-    known = [
-        str(rep) or str(territory)
-        for rep, territory in zip(moves["from_rep_id"], moves["from_territory_id"], strict=True)
-    ]
-    return {
-        "n": len(moves),
-        "total": len(difference.moves),
-        "position": base64_of(drawn.positions(account_points(problem))[row], "<f4"),
-        "id": [str(i) for i in moves.index],
-        "name": dictionary(
-            texts(problem.accounts["name"].iloc[row]) if "name" in problem.accounts else [""] * len(moves)
-        ),
-        "from": dictionary([names.get(key, key) for key in known]),
-        "to": base64_of(np.array([row_of[str(t)] for t in moves["to_territory_id"]], np.intp), "<i2"),
-    }
-
-
 def _footnote(data: dict[str, Any]) -> str:
     parts = [
-        "A dot is an account that moves from the base plan, in the colour of its new rep; dashed lines are the base's borders."
+        "A rep has the same colour in every scenario. A dot is an account that moves, in the colour of whose it is there."
     ]
-    if any(s.get("moves") and s["moves"]["total"] > s["moves"]["n"] for s in data["scenarios"]):
-        parts.append(f"Of each scenario's moves, the {MOST_MOVES_DRAWN:,} that carry most are drawn.")
+    left_out = data["accounts"]["left_out"]
+    if left_out:
+        parts.append(
+            f"{counted(left_out, 'account that moves is', 'accounts that move are')} left out, those that carry least."
+        )
     if data["cropped"]:
         parts.append("The map opens on all but the farthest accounts; zoom out to see those.")
     return " ".join(parts)

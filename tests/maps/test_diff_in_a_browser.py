@@ -59,12 +59,12 @@ addEventListener("load", () => setTimeout(() => {
   setTimeout(() => {
     report.popup = document.querySelector(".leaflet-popup .account strong")?.innerText ?? "";
     report.markup = document.querySelectorAll("main img, main script, .leaflet-popup img").length;
-    const i = moves.n - 1, at = map.latLngToContainerPoint(moved_element.points.latLng(i));
-    report.hit = moved_element.at(map.containerPointToLatLng(at)) >= 0;
+    const i = moves.n - 1, at = map.latLngToContainerPoint(changes.points.latLng(i));
+    report.hit = dotAt(map.containerPointToLatLng(at)) >= 0;
     for (const box of document.querySelectorAll(".leaflet-control-layers-selector")) { box.click(); box.click(); }
     report.layers = document.querySelectorAll(".leaflet-control-layers-selector").length;
     report.painted = [...document.querySelectorAll("canvas.leaflet-tile")].some((c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v) => v));
-    report.focusable = [...document.querySelectorAll("button, select, input, path[data-flow], .leaflet-marker-icon, .scroll, .wide")].every((e) => e.tabIndex >= 0);
+    report.focusable = [...document.querySelectorAll("button, select, input, path[data-flow], .leaflet-marker-icon.leaflet-interactive, .scroll, .wide")].every((e) => e.tabIndex >= 0);
     report.title = document.title;
     const out = document.createElement("pre"); out.id = "exercise"; out.textContent = JSON.stringify(report); document.body.append(out);
   }, 300);
@@ -103,7 +103,7 @@ def test_the_page_filters_sorts_pages_and_shows_moves_on_its_map(build_problem, 
     assert report == {
         "errors": 0, "first": 100, "sorted": ["amount2 descending"], "smallest": True, "onlyFrom": True, "all": True,
         "found": [1, True], "none": "No move matches.", "escaped": ["", True], "chosen": [1, 3], "focusKept": True,
-        "counts": report["counts"], "byArrow": True, "markup": 0, "hit": True, "layers": 6, "painted": True, "focusable": True,
+        "counts": report["counts"], "byArrow": True, "markup": 0, "hit": True, "layers": 8, "painted": True, "focusable": True,
         "title": "What changes",
     }  # fmt: skip
     assert report["counts"].startswith("−")
