@@ -189,8 +189,21 @@ def _colour_by(words: str) -> Callable[[Page], None]:
     """Choose what the map is coloured by: the first choice that says these words."""
 
     def choose(page: Page) -> None:
-        choice = page.locator("select option").filter(has_text=words).first
-        page.locator("select", has=choice).first.select_option(label=choice.inner_text())
+        found = page.evaluate(
+            """(words) => {
+              for (const option of document.querySelectorAll("select option")) {
+                if (!option.textContent.toLowerCase().includes(words)) continue;
+                const choice = option.closest("select");
+                choice.value = option.value;
+                choice.dispatchEvent(new Event("change", {bubbles: true}));
+                return true;
+              }
+              return false;
+            }""",
+            words,
+        )
+        if not found:
+            raise ValueError(f"there is nothing to choose that says {words}")
 
     return choose
 

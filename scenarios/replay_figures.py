@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scenarios.evenness import gini
+from scenarios.fairness import gini
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

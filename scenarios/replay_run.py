@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scenarios.evenness import gini
+from scenarios.fairness import gini
 from scenarios.replay_schedule import moment_of
 from solvers.fair_split.problem import LEVEL_UNIT
 from territory_engine.ledger.records import Outcome

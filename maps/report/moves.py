@@ -94,7 +94,7 @@ def rules_on_moves(problem: PlanningProblem) -> list[str]:
     found = []
     what = "the accounts that have a rep today" if rule.measure == "count" else measure_label(rule.measure)
     if rule.max_moved is not None:
-        found.append(f"At most {percent(rule.max_moved)} of {what} {_change(rule.measure)} hands.")
+        found.append(f"At most {percent(rule.max_moved)} of {what} {change_verb(rule.measure)} hands.")
     if rule.weight:
         amount = readable_amount(rule.weight)
         price = f"{number(amount * rule.weight)} {objective_unit(problem)}"
@@ -122,7 +122,7 @@ def key_figures(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, st
     note = "; ".join([f"{percent(moved / max(1, owned))} of those with a rep today", *(notes if by_count else [])])
     found = [("Accounts that change hands", number(moved), note)]
     if not by_count:
-        label = f"{measure_label(told['measure']).capitalize()} that {_change(told['measure'])} hands"
+        label = f"{measure_label(told['measure']).capitalize()} that {change_verb(told['measure'])} hands"
         found.append(
             (
                 label,
@@ -142,7 +142,7 @@ def key_figures(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, st
     return found
 
 
-def _change(measure: str) -> str:
+def change_verb(measure: str) -> str:
     """Return the verb that goes with an amount of a measure."""
     return "changes" if noun(measure).startswith("of ") else "change"
 

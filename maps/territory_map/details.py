@@ -19,6 +19,7 @@ from territory_engine.wording import (
     number,
     objective_unit,
     percent,
+    price_conditions,
     price_list,
 )
 
@@ -49,7 +50,7 @@ def territory_details(problem: PlanningProblem, plan: Plan, adjacency: nx.Graph[
     -------
     dict
         ``rep`` (IDs), ``accounts`` (int), ``travel`` (``unit``, ``distance``, and texts ``total``, ``mean``,
-        ``longest``), ``measures`` (:func:`measure_facts`), ``savings`` (sentences), ``near`` (rows), ``moves``
+        ``longest``), ``measures`` (:func:`measure_facts`), ``savings`` (sentences) and ``conditions`` (under which they hold), ``near`` (rows), ``moves``
         (``[from, to, accounts]``: a row of the territories or, where there is none, the ID of a former rep, ``""`` for
         none; None where no earlier alignment is known).
     """
@@ -67,6 +68,7 @@ def territory_details(problem: PlanningProblem, plan: Plan, adjacency: nx.Graph[
         },
         "measures": [measure_facts(problem, plan, rule) for rule in problem.balance_rules()],
         "savings": _savings(problem, plan),
+        "conditions": f"For a small change of one limit, {price_conditions(problem)}.",
         "near": [sorted(adjacency[t]) for t in range(len(territories))],
         "moves": _moves(plan),
     }

@@ -23,6 +23,7 @@ from maps.pages.offline import OfflineMap, PageLayer, finished
 from maps.pages.rep_colours import plan_colours
 from maps.shapes.label_points import label_points
 from maps.shapes.outlines import outlines_of
+from maps.shapes.places import place_names
 from maps.shapes.territories import account_points, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
 from maps.territory_map.choropleth import colourings
@@ -79,6 +80,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         "territories": _looks(problem, plan, geometry, drawn, colours),
         "shapes": drawn.features(geometry, bounds),
         "outlines": outlines_of(problem, bounds),
+        "places": place_names(problem, bounds),
         "homes": served_from,
         "accounts": accounts.summary,
         "details": territory_details(problem, plan, adjacency) if len(plan.territories) else None,
@@ -104,6 +106,8 @@ def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any], packed: dict
     page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts", context=packed))
     if data["outlines"]:
         page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+    if data["places"]:
+        page.add_child(PageLayer("shared/places.js.jinja", "places", label="Places"))
     add_tiles(page, data["tiles"])
     add_layer_control(page, collapsed=True)
     for part in _BEHAVIOUR:

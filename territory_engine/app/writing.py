@@ -111,7 +111,7 @@ def write_plan_directory(
                 stage("drawing the map")
                 write_map(problem, plan, folder / "map.html", shapes=shapes)
                 stage("writing the report")
-                write_report(problem, plan, folder / "report.html", moves=moves)
+                write_report(problem, plan, folder / "report.html", moves=moves, shapes=shapes)
                 stage("finishing the workbook")
             seal(folder)
     except OSError as error:

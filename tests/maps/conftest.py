@@ -217,7 +217,7 @@ def unpack(text: str) -> Any:
             texts = [value["values"][i] for i in value["index"]] if value["index"] is not None else value["values"]
             for k, numbers in enumerate(value.get("numbers") or ()):
                 parts = iter(numbers.split("|"))
-                texts[k] = re.sub("\x00", lambda _, parts=parts: next(parts), texts[k])  # type: ignore[misc]
+                texts[k] = re.sub("\x00", lambda _, parts=parts: next(parts), texts[k])
             return texts
         return value
 
@@ -232,7 +232,7 @@ def _unpack() -> Callable[[str], Any]:
 @pytest.fixture
 def account_data() -> Callable[[str], Any]:
     """Return a function that reads the accounts out of a map's page: its columns, or its circles in levels."""
-    return lambda html: unpack(re.search(r'id="account-columns">(.*?)</script>', html)[1])  # type: ignore[index]
+    return lambda html: unpack(re.search(r'id="account-columns">(.*?)</script>', html)[1])
 
 
 @pytest.fixture

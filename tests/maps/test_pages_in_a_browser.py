@@ -30,7 +30,7 @@ addEventListener("load", () => setTimeout(() => {
     report.tiles = document.querySelectorAll("canvas.leaflet-tile").length;
     const pen = document.querySelector("canvas.leaflet-tile").getContext("2d");
     report.painted = [...document.querySelectorAll("canvas.leaflet-tile")].some((c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v) => v));
-    report.focusable = [...document.querySelectorAll("button, input, .leaflet-marker-icon, .leaflet-control-zoom a")].every((e) => e.tabIndex >= 0);
+    report.focusable = [...document.querySelectorAll("button, input, .leaflet-marker-icon.leaflet-interactive, .leaflet-control-zoom a")].every((e) => e.tabIndex >= 0);
     report.title = document.title;
     const out = document.createElement("pre"); out.id = "exercise"; out.textContent = JSON.stringify(report); document.body.append(out);
   }, 300);

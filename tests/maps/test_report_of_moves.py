@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
 
-from maps.report.page import report_page, rule_sentences
+from maps.report.page import report_page
+from maps.report.rules import rule_sentences
 from territory_engine.config import parse_config
 from territory_engine.plan import Plan
 from territory_engine.planner import solve

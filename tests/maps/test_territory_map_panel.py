@@ -64,7 +64,9 @@ def test_without_an_earlier_alignment_nothing_is_said_of_moves(build_problem, bu
 
 def test_only_prices_of_limits_that_bind_are_told(midwest, build_plan):
     plan = build_plan(midwest, prices={"visits": {"R1": {"upper": 0.8}, "R2": {"lower": 0.3}}})
-    told = territory_details(midwest, plan, nx.empty_graph(5))["savings"]
+    details = territory_details(midwest, plan, nx.empty_graph(5))
+    told = details["savings"]
+    assert details["conditions"] == "For a small change of one limit, if accounts could be divided."
     tight = {(p.rep_id, p.sentence) for p in price_list(midwest, plan) if p.tight}
     assert {(r, s) for r, sentences in zip(plan.territories.index, told, strict=True) for s in sentences} == tight
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maps.report.page import report_page, rule_sentences
+from maps.report.page import report_page
+from maps.report.rules import rule_sentences
 from territory_engine import planner
 from territory_engine.auditing.audit import audit
 from territory_engine.config import parse_config

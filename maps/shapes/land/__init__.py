@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = Path(__file__).with_name("land.parquet")
+PLACES = Path(__file__).with_name("places.parquet")
 STATE = "state"
 """The ``kind`` of an area that is a state, or a territory, of the United States; the others are countries."""
 COVERED_FRACTION = 0.5

@@ -1,11 +1,11 @@
-"""Build ``land.parquet`` again: the land that maps are clipped to where nobody gave a background.
+"""Build ``land.parquet`` and ``places.parquet`` again: land that maps are clipped to, and names of cities on it.
 
 Usage, with the tarballs that ``npm pack us-atlas@3.0.1 world-atlas@2.0.2`` leaves in the current directory::
 
     python -m maps.shapes.land.build us-atlas-3.0.1.tgz world-atlas-2.0.2.tgz
 
 States of the United States come from the US Census Bureau (cartographic boundaries, 2017), all other countries from
-Natural Earth (1:50m, version 4.1.0); both are in the public domain. README.md beside this file says more.
+Natural Earth (1:50m, version 4.1.0); both are in the public domain. Cities come from the package ``zipcodes``. README.md beside this file says more.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from __future__ import annotations
 import json
 import sys
 import tarfile
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 
-from maps.shapes.land import FILE, STATE
+from maps.shapes.land import FILE, PLACES, STATE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,6 +119,26 @@ def without_states(countries: gpd.GeoDataFrame, states: gpd.GeoDataFrame) -> gpd
     return others
 
 
+def cities() -> pd.DataFrame:
+    """Return the cities of the United States that have at least two standard ZIP codes, those with most of them first."""
+    import zipcodes
+
+    found: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for entry in zipcodes.list_all():  # type: ignore[no-untyped-call]  # the package is half typed
+        if entry["zip_code_type"] == "STANDARD" and entry["active"] and float(entry["lat"]):
+            found[entry["city"], entry["state"]].append((float(entry["lat"]), float(entry["long"])))
+    largest = sorted((city for city in found if len(found[city]) > 1), key=lambda city: (-len(found[city]), city))
+    degrees = np.array([np.median(found[city], axis=0) for city in largest]).round(3)
+    return pd.DataFrame(
+        {
+            "name": [name for name, _ in largest],
+            "zip_codes": [len(found[city]) for city in largest],
+            "latitude": degrees[:, 0],
+            "longitude": degrees[:, 1],
+        }
+    )
+
+
 def read_topology(archive: Path | str, file: str) -> dict[str, Any]:
     """Return a JSON file of an npm package."""
     with tarfile.open(archive) as package:
@@ -128,13 +150,14 @@ def read_topology(archive: Path | str, file: str) -> dict[str, Any]:
 
 
 def main(us_atlas: str, world_atlas: str) -> None:
-    """Write ``land.parquet`` from the two packages."""
+    """Write ``land.parquet`` from the two packages, and ``places.parquet``."""
     states = topology_areas(read_topology(us_atlas, "states-10m.json"), "states").sort_values("name")
     countries = topology_areas(read_topology(world_atlas, "countries-50m.json"), "countries").sort_values("name")
     countries = without_states(countries, states)
-    land = gpd.pd.concat([states.assign(kind=STATE), countries.assign(kind="country")], ignore_index=True)
+    land = pd.concat([states.assign(kind=STATE), countries.assign(kind="country")], ignore_index=True)
     land = gpd.GeoDataFrame(land[["name", "kind", "geometry"]], crs="EPSG:4326")
     land.to_parquet(FILE, compression="zstd", compression_level=19, index=False, write_covering_bbox=False)
+    cities().to_parquet(PLACES, compression="zstd", index=False)
     print(f"{FILE}: {len(land)} areas, {FILE.stat().st_size:,} bytes")
 
 

@@ -1,0 +1,291 @@
+"""What could go wrong with a plan although every rule holds: who is full, who depends on one account, what is far away."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from scenarios.reported_measures import reported_loads, reported_measures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from territory_engine.plan import Plan
+    from territory_engine.problem import BalanceRule, PlanningProblem
+
+Severity = Literal["high", "medium", "low"]
+
+DEPENDENCE_FRACTION = 0.25
+"""A rep depends on one account from this fraction of what the rep has."""
+HEAVY_DEPENDENCE_FRACTION = 0.5
+LARGE_MOVE_FRACTION = 0.05
+"""An account that changes hands is large from this fraction of what its new rep has."""
+LONG_DRIVE_FACTOR = 2.0
+"""A drive is long beyond this many times the longest drive of the median rep."""
+AT_LIMIT_FRACTION = 0.01
+"""A load is at its limit within this fraction of the room between its limits, or of the limit where there is only one."""
+
+KINDS = (
+    "over_limit", "over_capacity", "under_limit", "indivisible", "dependence", "at_upper", "large_move", "no_place", "long_drive",
+    "at_lower", "by_postal_code",
+)  # fmt: skip
+"""Every kind of risk that is looked for; of equal severity they come in this order."""
+_SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rep, or an account, that a risk is about.
+
+    Attributes
+    ----------
+    territory_id : str
+    account_id : str
+        ``""`` where it is about all that the rep has.
+    value : float
+        Load in the measure's unit, fraction of the rep's load, or travel, by the kind of risk.
+    limit : float
+        What `value` is compared with; NaN where it is compared with the risk's own threshold.
+    top_three : float
+        With ``"dependence"``: the fraction of the three largest accounts; NaN otherwise.
+    """
+
+    territory_id: str
+    account_id: str = ""
+    value: float = math.nan
+    limit: float = math.nan
+    top_three: float = math.nan
+
+
+@dataclass(frozen=True)
+class Risk:
+    """One kind of risk, in one measure, with everybody it is about.
+
+    Attributes
+    ----------
+    kind : str
+        One of :data:`KINDS`.
+    severity : {"high", "medium", "low"}
+    cases : tuple of Case
+        The worst first; not empty.
+    measure : str
+        ``""`` where it is about travel or places.
+    threshold : float
+        From where on it counts, in the unit of the cases' values; NaN where each case has its own limit.
+    """
+
+    kind: str
+    severity: Severity
+    cases: tuple[Case, ...]
+    measure: str = ""
+    threshold: float = math.nan
+
+
+def plan_risks(problem: PlanningProblem, plan: Plan) -> tuple[Risk, ...]:
+    """Return what a plan risks, the most severe first; nothing for an infeasible plan.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+
+    Returns
+    -------
+    tuple of Risk
+        ``over_limit``, ``under_limit``
+            A load outside its limits: in a plan of ours there is none.
+        ``over_capacity``
+            A load above the reps column that its shares are by, where that is called ``capacity`` or ``capacity_…``.
+        ``at_upper``, ``at_lower``
+            A load at its limit (:data:`AT_LIMIT_FRACTION`).
+        ``indivisible``
+            An account, group or geographic unit that alone is more than the rep's share, so that no plan balances it.
+        ``dependence``
+            An account with at least :data:`DEPENDENCE_FRACTION` of what its rep has; high from
+            :data:`HEAVY_DEPENDENCE_FRACTION`.
+        ``large_move``
+            An account that changes hands with at least :data:`LARGE_MOVE_FRACTION` of what its new rep has.
+        ``no_place``, ``by_postal_code``
+            Accounts assigned without travel, or placed by their postal code alone.
+        ``long_drive``
+            Travel beyond :data:`LONG_DRIVE_FACTOR` × the median over reps of their longest.
+    """
+    if plan.objective is None or not len(plan.territories):
+        return ()
+    view = _View(problem, plan)
+    found = [risk for risk in (*_of_limits(view), *_of_accounts(view), *_of_places(view)) if risk.cases]
+    return tuple(sorted(found, key=lambda r: (_SEVERITIES.index(r.severity), KINDS.index(r.kind))))
+
+
+class _View:
+    """A plan as arrays: accounts' territories by row, loads and travel."""
+
+    def __init__(self, problem: PlanningProblem, plan: Plan) -> None:
+        self.problem, self.plan = problem, plan
+        self.ids = [str(i) for i in plan.territories.index]
+        self.accounts = [str(i) for i in problem.accounts.index]
+        assigned = plan.assignments.reindex(problem.accounts.index)
+        self.territory = np.asarray(plan.territories.index.get_indexer(pd.Index(assigned["territory_id"])), np.intp)
+        self.owner = np.asarray(problem.reps.index.get_indexer(pd.Index(assigned["rep_id"])), np.intp)
+        self.travel = assigned["travel"].to_numpy(np.float64)
+        self.moved = assigned["moved"].fillna(False).to_numpy(np.bool_)
+        self.place = problem.territory_ids.get_indexer(plan.territories.index)
+
+    def loads(self, measure: str) -> NDArray[np.float64]:
+        """Load of every account, shape ``(n_accounts,)``."""
+        return reported_loads(self.problem, measure, self.owner)
+
+    def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of accounts' values per territory, shape ``(n_territories,)``."""
+        here = self.territory >= 0
+        return np.bincount(self.territory[here], values[here], len(self.ids)).astype(np.float64)
+
+    def load_of(self, rule: BalanceRule) -> NDArray[np.float64]:
+        """Load of every territory as the plan has it, shape ``(n_territories,)``."""
+        column = "accounts" if rule.measure == "count" and "count" not in self.plan.territories else rule.measure
+        if column not in self.plan.territories:
+            return self.total(self.loads(rule.measure))
+        return self.plan.territories[column].to_numpy(np.float64)
+
+
+def _of_limits(view: _View) -> Iterator[Risk]:
+    for rule in view.problem.balance_rules():
+        load = view.load_of(rule)
+        upper, lower = rule.upper[view.place], rule.lower[view.place]
+        slack = _ROUNDING * (1 + np.abs(load))
+        over, under = load > upper + slack, load < lower - slack
+        yield _about(view, "over_limit", "high", rule.measure, over, load, upper, worst=load - upper)
+        yield _about(view, "under_limit", "high", rule.measure, under, load, lower, worst=lower - load)
+        for column in _capacities(view.problem, rule.measure):
+            room = view.problem.reps[column].to_numpy(np.float64)[view.place]
+            yield _about(
+                view, "over_capacity", "high", rule.measure, load > room + slack, load, room, worst=load / room
+            )
+        with np.errstate(invalid="ignore"):
+            room = AT_LIMIT_FRACTION * np.where(np.isfinite(upper - lower), upper - lower, np.abs(load))
+        at_upper, at_lower = ~over & (load >= upper - room), ~under & (load <= lower + room) & (lower > 0)
+        yield _about(view, "at_upper", "medium", rule.measure, at_upper, load, upper, worst=load)
+        yield _about(view, "at_lower", "low", rule.measure, at_lower & ~at_upper, load, lower, worst=-load)
+
+
+def _capacities(problem: PlanningProblem, measure: str) -> list[str]:
+    """Reps columns by which a measure is shared out and that say by their name that they are a capacity."""
+    named = dict.fromkeys(b.share for b in problem.config.balance if b.measure == measure and b.share)
+    return [c for c in named if c == "capacity" or c.startswith("capacity_")]
+
+
+def _about(
+    view: _View,
+    kind: str,
+    severity: Severity,
+    measure: str,
+    hit: NDArray[np.bool_],
+    value: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    *,
+    worst: NDArray[np.float64],
+) -> Risk:
+    rows = np.flatnonzero(hit)
+    rows = rows[np.argsort(-worst[rows], kind="stable")]
+    cases = tuple(Case(view.ids[t], "", float(value[t]), float(limit[t])) for t in rows.tolist())
+    return Risk(kind, severity, cases, measure)
+
+
+def _of_accounts(view: _View) -> Iterator[Risk]:
+    rules = {rule.measure: rule for rule in view.problem.balance_rules()}
+    for measure in reported_measures(view.problem):
+        load = view.loads(measure)
+        total = view.total(load)
+        if measure in rules and not view.problem.load_depends_on_rep(measure):
+            yield _indivisible(view, measure, load, rules[measure])
+        yield from _dependence(view, measure, load, total)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.where(total[view.territory] > 0, load / total[view.territory], 0.0)
+        rows = np.flatnonzero(view.moved & (part >= LARGE_MOVE_FRACTION))
+        yield _of_rows(view, "large_move", "medium", measure, rows, part, LARGE_MOVE_FRACTION)
+
+
+def _indivisible(view: _View, measure: str, load: NDArray[np.float64], rule: BalanceRule) -> Risk:
+    """Return what is assigned whole and is more than its rep's share; told by its largest account."""
+    problem = view.problem
+    whole = np.arange(len(load))
+    if problem.units is not None:
+        whole = np.asarray(problem.units.unit_of, np.intp)
+    elif problem.config.groups is not None:
+        group = problem.accounts[problem.config.groups.column].astype(str)
+        alone = np.array([f"\0{i}" for i in range(len(load))], object)
+        whole = np.unique(np.where(group == "", alone, group.to_numpy(object)).astype(str), return_inverse=True)[1]
+    together = np.bincount(whole, load)
+    share = rule.target[view.place][view.territory]
+    largest = np.lexsort((-load, whole))
+    first = largest[np.r_[True, whole[largest][1:] != whole[largest][:-1]]] if len(load) else largest
+    rows = first[together[whole[first]] > share[first] * (1 + _ROUNDING)]
+    rows = rows[np.argsort(-together[whole[rows]], kind="stable")]
+    cases = tuple(
+        Case(view.ids[view.territory[i]], view.accounts[i], float(together[whole[i]]), float(share[i]))
+        for i in rows.tolist()
+    )
+    return Risk("indivisible", "high", cases, measure)
+
+
+def _dependence(view: _View, measure: str, load: NDArray[np.float64], total: NDArray[np.float64]) -> Iterator[Risk]:
+    order = np.lexsort((-load, view.territory))
+    order = order[view.territory[order] >= 0]
+    start = np.searchsorted(view.territory[order], np.arange(len(view.ids) + 1))
+    heavy: list[Case] = []
+    some: list[Case] = []
+    for t in range(len(view.ids)):
+        mine = order[start[t] : start[t + 1]]
+        # With one account there is nothing to depend on but that.
+        if len(mine) < 2 or not total[t] > 0:
+            continue
+        part = float(load[mine[0]] / total[t])
+        if part >= DEPENDENCE_FRACTION:
+            case = Case(view.ids[t], view.accounts[mine[0]], part, top_three=float(load[mine[:3]].sum() / total[t]))
+            (heavy if part >= HEAVY_DEPENDENCE_FRACTION else some).append(case)
+    for severity, threshold, cases in (
+        ("high", HEAVY_DEPENDENCE_FRACTION, heavy),
+        ("medium", DEPENDENCE_FRACTION, some),
+    ):
+        ordered = tuple(sorted(cases, key=lambda c: -c.value))
+        yield Risk("dependence", severity, ordered, measure, threshold)  # type: ignore[arg-type]  # one of the literals
+
+
+def _of_places(view: _View) -> Iterator[Risk]:
+    nothing = np.full(len(view.travel), math.nan)
+    source = view.problem.accounts.get("location_source")
+    if source is not None and view.problem.travel_table is None:
+        for kind, severity, said in (("no_place", "medium", "none"), ("by_postal_code", "low", "postal_code")):
+            rows = np.flatnonzero((source == said).to_numpy())
+            yield _of_rows(view, kind, severity, "", rows, nothing, math.nan)  # type: ignore[arg-type]  # as above
+    longest = np.full(len(view.ids), -math.inf)
+    known = np.isfinite(view.travel) & (view.territory >= 0)
+    np.maximum.at(longest, view.territory[known], view.travel[known])
+    if np.isfinite(longest).any():
+        far = LONG_DRIVE_FACTOR * float(np.median(longest[np.isfinite(longest)]))
+        rows = np.flatnonzero(known & (np.nan_to_num(view.travel) > far))
+        yield _of_rows(view, "long_drive", "low", "", rows, view.travel, far)
+
+
+def _of_rows(
+    view: _View,
+    kind: str,
+    severity: Severity,
+    measure: str,
+    rows: NDArray[np.intp],
+    value: NDArray[np.float64],
+    threshold: float,
+) -> Risk:
+    rows = rows[np.argsort(-np.nan_to_num(value[rows]), kind="stable")]
+    cases = tuple(
+        Case(view.ids[view.territory[i]] if view.territory[i] >= 0 else "", view.accounts[i], float(value[i]))
+        for i in rows.tolist()
+    )
+    return Risk(kind, severity, cases, measure, threshold)
