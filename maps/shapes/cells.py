@@ -24,6 +24,8 @@ SMALLEST_PIECE_FRACTION = 0.02
 # Accounts of one territory closer than this share of the map's extent (150 m on a map of the mainland United States)
 # are one site, and borders are smoothed to about the same: nobody could see the difference.
 _SAME_PLACE_FRACTION = 3e-5
+# Accounts that all stand within this share of their distance from the plane's origin (a metre, in degrees) are at one place.
+ONE_PLACE_FRACTION = 1e-7
 _MOST_SITES = 150_000
 _OUTSIDE = -1
 _MAX_LATITUDE = 85.0
@@ -65,13 +67,17 @@ def territory_cells(points: NDArray[np.float64], owner: NDArray[np.intp], n_terr
     shapes = np.full(n_territories, None, dtype=object)
     if len(points) == 0:
         return shapes
-    extent = float(np.ptp(points, axis=0).max()) or 1.0
+    extent = float(np.ptp(points, axis=0).max())
+    if extent <= ONE_PLACE_FRACTION * max(float(np.abs(points).max()), 1e-3):
+        extent = 1.0  # as good as one place
     apart = _SAME_PLACE_FRACTION
     sites, site_owner = _sites(points, owner, extent, apart)
     while len(sites) > _MOST_SITES and apart < 0.01:
         apart *= 2
         sites, site_owner = _sites(points, owner, extent, apart)
-    sites, site_owner = _with_ring(sites, site_owner, extent)
+    # Around zero: what is a metre apart in a plane of millions of them would otherwise be lost in the last digits.
+    origin = (sites.min(axis=0) + sites.max(axis=0)) / 2
+    sites, site_owner = _with_ring(sites - origin, site_owner, extent)
     triangulation = Delaunay(sites)
     site_owner = _absorb_small_pieces(triangulation, site_owner, n_territories)
     faces = _faces(triangulation, sites, site_owner)
@@ -87,7 +93,7 @@ def territory_cells(points: NDArray[np.float64], owner: NDArray[np.intp], n_terr
         shapes[present] = shapely.coverage_simplify(shapes[present], _SAME_PLACE_FRACTION * extent)
     broken = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken])
-    return shapes
+    return np.asarray(shapely.transform(shapes, lambda corners: corners + origin), dtype=object)
 
 
 def _sites(

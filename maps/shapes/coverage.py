@@ -63,6 +63,8 @@ def exact_coverage(shapes: NDArray[np.object_], decimals: int, *, within: Any = 
     owner = _owners(shapes[present], inside, nearest=slit | (within is not None))
     order = np.argsort(owner, kind="stable")
     order = order[owner[order] >= 0]
+    if len(order) == 0:  # everything is smaller than the last decimal
+        return found
     owners, first = np.unique(owner[order], return_index=True)
     for place, members in zip(present[owners], np.split(faces[order], first[1:]), strict=True):
         found[place] = shapely.orient_polygons(_joined(members))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from maps.shapes.cells import mercator
+from maps.shapes.cells import ONE_PLACE_FRACTION, mercator
 from maps.shapes.land import is_few, land_of
 from territory_engine.config import NO_BACKGROUND
 
@@ -75,7 +75,7 @@ def surroundings(points: NDArray[np.float64], apart: float | None = None) -> Any
 def spacing(points: NDArray[np.float64]) -> float:
     """Half the side of a square that holds a handful of accounts, within sensible bounds of the whole extent."""
     extent = float(np.ptp(points, axis=0).max())
-    if extent == 0.0:
+    if extent <= ONE_PLACE_FRACTION * max(float(np.abs(points).max()), 1e-3):
         return 0.05
     hull = shapely.convex_hull(shapely.multipoints(points)).area
     typical = float(np.sqrt(hull / len(points)))
