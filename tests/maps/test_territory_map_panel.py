@@ -137,6 +137,13 @@ def test_the_extra_data_of_300_territories_is_small(build_problem, build_plan):
     assert len(str(found)) < 300_000
 
 
+def test_the_status_and_the_unit_of_travel_are_told_in_plain_words(midwest, build_plan):
+    html = map_page(midwest, build_plan(midwest))
+    assert '<span class="status feasible">every rule kept · within 0.04 % of the best possible</span>' in html
+    assert "Travel is in km-visits: the km to each account times its visits, added up." in html
+    assert ">feasible<" not in html
+
+
 def test_the_list_can_be_sorted_and_shows_least_and_most(midwest, build_plan):
     html = map_page(midwest, build_plan(midwest))
     assert html.count('<th scope="col"><button type="button">') == 3
