@@ -255,7 +255,7 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
     add_tiles(page, data["tiles"])
     page.add_child(PageLayer("changes/sides.js.jinja", "sides", label="Territories"))
     if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines", show=False))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Background borders", show=False))
     if data["sides"]["left"]["shapes"]["features"]:
         page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders before"))
     if data["units"]["features"]:
@@ -263,8 +263,8 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
     page.add_child(PageLayer("changes/staying.js.jinja", "staying", label="Accounts that stay", show=False))
     page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
     page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Names"))
-    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Homes and centres"))
+    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Territory names"))
+    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Rep homes and centres"))
     add_layer_control(page, collapsed=True)
     page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
     page.add_child(PageLayer("changes/diff_map.js.jinja", "diff_map"))

@@ -122,14 +122,14 @@ def comparison_map_page(
     add_tiles(page, tiles)
     page.add_child(PageLayer("changes/sides.js.jinja", "sides", label="Territories"))
     if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Background borders"))
     page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders of the left plan"))
     if data["units"]:
         page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Units that move"))
     page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
     page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Names"))
-    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Homes and centres"))
+    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Territory names"))
+    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Rep homes and centres"))
     add_layer_control(page, collapsed=True)
     page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
     page.add_child(PageLayer("comparison/panel.js.jinja", "reps_and_flows"))

@@ -74,14 +74,14 @@ def _changes(facts: ReportFacts) -> str:
 
 
 def status_sentence(plan: Plan) -> str:
-    """Return what the status means, in plain words."""
+    """Return what the status leaves to say, in plain words."""
     if plan.status == "infeasible":
         return "No plan can keep all the rules"
     if plan.status == "optimal":
-        return "Every rule is kept, and no plan is better"
+        return "No plan that keeps the rules is better"
     if plan.gap is None or plan.lower_bound is None or plan.lower_bound <= 0:
-        return "Every rule is kept; how much better a plan could be is not proved"
-    return f"Every rule is kept; at most {percent(plan.gap)} could still be saved"
+        return "How much better a plan could be is not proved"
+    return f"At most {percent(plan.gap)} could still be saved"
 
 
 def in_short(facts: ReportFacts, topics: list[Topic], risks: tuple[Risk, ...]) -> list[tuple[str, str]]:
@@ -118,7 +118,13 @@ def key_numbers(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, st
     """Label, value and a note each."""
     travel = plan.assignments["travel"].to_numpy(np.float64)
     total = plan.objective_terms.get("travel", plan.objective or 0.0)
-    found = [(f"Travel, {objective_unit(problem)}", number(total), counted(len(plan.territories), "territory"))]
+    weight = problem.config.travel.weight
+    of = (
+        f"{distance_unit(problem)}{'²' if problem.config.travel.power == 2 else ''} × {noun(weight).removeprefix('of ')}, added up"
+        if weight is not None
+        else counted(len(plan.territories), "territory")
+    )
+    found = [(f"Travel, {objective_unit(problem)}", number(total), of)]
     if np.isfinite(travel).any():
         finite = travel[np.isfinite(travel)]
         found.append(

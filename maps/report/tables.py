@@ -135,7 +135,7 @@ def all_territories(facts: ReportFacts, links: list[str]) -> dict[str, Any]:
         rows.append({"name": facts.full_names[t], "link": links[t], "cells": cells})
     heads = ["Accounts"]
     for measure in measures:
-        heads += [measure_label(measure).capitalize(), "off target"]
+        heads += [measure_label(measure).capitalize(), "off its share"]
     heads += [a.label for a in others]
     heads += [
         f"Travel, {objective_unit(problem)}",

@@ -103,12 +103,12 @@ def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any], packed: dict
         page.add_child(PageLayer("territory_map/no_shapes.js.jinja", "shapes"))
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     if len(plan.territories):
-        page.add_child(PageLayer("territory_map/names.js.jinja", "names", label="Names"))
+        page.add_child(PageLayer("territory_map/names.js.jinja", "names", label="Territory names"))
     page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts", context=packed))
     if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Background borders"))
     if data["places"]:
-        page.add_child(PageLayer("shared/places.js.jinja", "places", label="Places"))
+        page.add_child(PageLayer("shared/places.js.jinja", "places", label="Cities"))
     add_tiles(page, data["tiles"])
     add_layer_control(page, collapsed=True)
     for part in _BEHAVIOUR:

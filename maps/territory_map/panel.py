@@ -11,6 +11,7 @@ from maps.pages.drawing import home_word
 from maps.shapes.territories import drawn_from_units
 from maps.territory_map.choropleth import scale_end
 from maps.territory_map.details import limit_states
+from territory_engine.grammar import counted
 from territory_engine.wording import (
     compact,
     distance_unit,
@@ -20,6 +21,8 @@ from territory_engine.wording import (
     percent,
     proof_sentence,
     size_in_words,
+    status_words,
+    travel_unit_sentence,
 )
 
 if TYPE_CHECKING:
@@ -31,11 +34,6 @@ if TYPE_CHECKING:
 _HOW_DRAWN = {
     False: "Shapes are grown from the accounts: each point has the colour of the nearest ones.",
     True: "Shapes are the geographic units of each territory.",
-}
-_STATUS_WORDS = {
-    "optimal": "Proved optimal",
-    "feasible": "Every rule holds",
-    "infeasible": "Not possible",
 }
 
 
@@ -80,7 +78,7 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
     columns = ["Accounts", *(measure_label(m).capitalize() for m in measures)]
     return {
         "status": plan.status,
-        "status_words": _STATUS_WORDS[plan.status],
+        "status_words": status_words(plan),
         "subtitle": size_in_words(problem),
         "kpis": _kpis(problem, plan),
         "proof": proof_sentence(problem, plan).split("`"),
@@ -92,7 +90,11 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
         "edges": any(cell["state"] for row in rows for cell in row["cells"]),
         "home_word": home_word(plan),
         "who": "rep" if len(problem.reps) else "territory",
-        "notes": _notes(bool(data["shapes"]["features"]), drawn_from_units(problem, plan), data),
+        "notes": [
+            *([travel_unit_sentence(problem)] if rows else []),
+            *_notes(bool(data["shapes"]["features"]), drawn_from_units(problem, plan), data),
+        ],
+        "unplaced": _unplaced(data["accounts"]),
         "background": BACKGROUND,
     }
 
@@ -132,11 +134,15 @@ def _notes(are_drawn: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
         notes.append("Close up, each account is a dot.")
     if data["cropped"]:
         notes.append("The map opens on all but the farthest accounts; zoom out to see those.")
-    if accounts["unlocated"] == 1:
-        notes.append("1 account has no place on the map.")
-    elif accounts["unlocated"]:
-        notes.append(f"{accounts['unlocated']:,} accounts have no place on the map.")
     return notes
+
+
+def _unplaced(accounts: dict[str, Any]) -> str:
+    """Say how many accounts the map cannot show; nothing where it shows them all."""
+    if not accounts["unlocated"]:
+        return ""
+    said = f"{counted(accounts['unlocated'], 'account has', 'accounts have')} no place on the map"
+    return f"{said}." if accounts["many"] else f"{said}, but can be found by name or ID."
 
 
 def _kpis(problem: PlanningProblem, plan: Plan) -> list[dict[str, str]]:
@@ -146,8 +152,9 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[dict[str, str]]:
     total = plan.objective_terms.get("travel", plan.objective)
     found = [{"label": f"Travel, {objective_unit(problem)}", "value": number(total)}]
     if np.isfinite(travel).any():
-        found.append({"label": f"Mean, {distance_unit(problem)}", "value": number(float(np.nanmean(travel)))})
-    found.append({"label": "Proved gap", "value": percent(plan.gap)})
+        found.append(
+            {"label": f"Mean per account, {distance_unit(problem)}", "value": number(float(np.nanmean(travel)))}
+        )
     for measure, facts in plan.measures.items():
         worst = facts.get("max_deviation")
         if worst is not None and np.isfinite(worst):

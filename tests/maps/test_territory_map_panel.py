@@ -138,6 +138,13 @@ def test_the_extra_data_of_300_territories_is_small(build_problem, build_plan):
     assert len(str(found)) < 300_000
 
 
+def test_the_status_and_the_unit_of_travel_are_told_in_plain_words(midwest, build_plan):
+    html = map_page(midwest, build_plan(midwest))
+    assert '<span class="status feasible">every rule kept · within 0.04 % of the best possible</span>' in html
+    assert "Travel is in km-visits: the km to each account times its visits, added up." in html
+    assert ">feasible<" not in html
+
+
 def test_the_list_can_be_sorted_and_shows_least_and_most(midwest, build_plan):
     html = map_page(midwest, build_plan(midwest))
     assert html.count('<th scope="col"><button type="button">') == 3
@@ -159,4 +166,3 @@ def test_a_map_without_shapes_does_not_say_how_they_were_drawn(build_problem, bu
     nowhere = dataclasses.replace(problem, accounts=problem.accounts.assign(longitude=np.nan, latitude=np.nan))
     page = map_page(nowhere, build_plan(problem))
     assert "Shapes are" not in page
-    assert "3 accounts have no place on the map." in page
