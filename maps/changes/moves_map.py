@@ -261,10 +261,15 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
     if data["units"]["features"]:
         page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Moved units"))
     page.add_child(PageLayer("changes/staying.js.jinja", "staying", label="Accounts that stay", show=False))
+    add_layers_of_both_sides(page)
+    page.add_child(PageLayer("changes/diff_map.js.jinja", "diff_map"))
+
+
+def add_layers_of_both_sides(page: OfflineMap) -> None:
+    """Add what moves between two plans, names and homes on either side, and the control that switches all layers."""
     page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
     page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
     page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Territory names"))
     page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Rep homes and centres"))
     add_layer_control(page, collapsed=True)
     page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
-    page.add_child(PageLayer("changes/diff_map.js.jinja", "diff_map"))

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from maps.changes.moves_map import keep_in_place, shared_colours, side_features, side_homes, side_names
+from maps.changes.moves_map import (
+    add_layers_of_both_sides,
+    keep_in_place,
+    shared_colours,
+    side_features,
+    side_homes,
+    side_names,
+)
 from maps.comparison.columns import account_columns, unit_features
 from maps.comparison.continuity import continuity
 from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE
@@ -126,12 +133,7 @@ def comparison_map_page(
     page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders of the left plan"))
     if data["units"]:
         page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Units that move"))
-    page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
-    page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Territory names"))
-    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Rep homes and centres"))
-    add_layer_control(page, collapsed=True)
-    page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
+    add_layers_of_both_sides(page)
     page.add_child(PageLayer("comparison/panel.js.jinja", "reps_and_flows"))
     page.add_child(PageLayer("comparison/choose_scenarios.js.jinja", "choose_scenarios"))
     return finished(page)
