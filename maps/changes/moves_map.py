@@ -12,7 +12,7 @@ import shapely
 from maps.changes.columns import staying_positions
 from maps.pages.colours import PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of
-from maps.pages.drawing import Drawing, add_layer_control, add_tiles, homes, territory_look, tile_layer
+from maps.pages.drawing import Drawing, add_layer_control, add_tiles, home_word, homes, territory_look, tile_layer
 from maps.pages.offline import PageLayer
 from maps.pages.rep_colours import home_colours
 from maps.shapes.label_points import label_points
@@ -88,11 +88,13 @@ def moves_map_data(
             "left": {
                 "shapes": side_features(drawn, old, rows_before, bounds),
                 "homes": side_homes(homes(before[0], before[1], drawn), rows_before) if same_plane else [],
+                "homeWord": home_word(before[1]),
                 "names": side_names(then, gone),
             },
             "right": {
                 "shapes": drawn.features(geometry, bounds),
                 "homes": side_homes(homes(problem, plan, drawn), rows_after),
+                "homeWord": home_word(plan),
                 "names": side_names(now, set()),
             },
         },

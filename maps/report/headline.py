@@ -12,7 +12,15 @@ from maps.report.moves import key_figures
 from maps.report.prices import dearest_sentence
 from maps.report.risks import risk_title
 from territory_engine.grammar import counted, listed
-from territory_engine.wording import distance_unit, measure_label, noun, number, objective_unit, percent
+from territory_engine.wording import (
+    distance_unit,
+    measure_label,
+    noun,
+    number,
+    objective_unit,
+    percent,
+    price_conditions,
+)
 
 if TYPE_CHECKING:
     from maps.report.facts import ReportFacts
@@ -83,10 +91,10 @@ def in_short(facts: ReportFacts, topics: list[Topic], risks: tuple[Risk, ...]) -
         if sentence := fairness_sentence(facts, topic):
             found.append(("Fairness" if not any(k == "Fairness" for k, _ in found) else "", sentence))
     if sentence := dearest_sentence(facts.problem, facts.plan):
-        found.append(("Price", sentence))
+        found.append(("Price", f"{sentence[:-1]}, {price_conditions(facts.problem)}."))
     if risks:
         rest = f"; {counted(len(risks) - 1, 'more risk')} below" if len(risks) > 1 else ""
-        found.append(("Risk", f"{risk_title(risks[0])}{rest}."))
+        found.append(("Risk", f"{risk_title(risks[0], facts.who)}{rest}."))
     return found
 
 
@@ -98,7 +106,10 @@ def _travel(facts: ReportFacts) -> list[str]:
     then, now = float(facts.travel_today[both].mean()), float(facts.travel[both].mean())
     if not then > 0:
         return []
-    change = f"{percent(abs(now / then - 1))} {'less' if now <= then else 'more'} than today ({number(then)})"
+    ratio = round(now / then - 1, 6)
+    change = (
+        f"{percent(abs(ratio))} {'less' if ratio < 0 else 'more'} than today ({number(then)})" if ratio else "as today"
+    )
     whose = "" if both.sum() == np.isfinite(facts.travel).sum() else ", over those with a rep today"
     return [f"An account is {number(now)} {facts.unit} from its rep on average, {change}{whose}."]
 

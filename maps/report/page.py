@@ -128,7 +128,7 @@ def _of_a_plan(facts: ReportFacts, shapes: gpd.GeoDataFrame | None) -> dict[str,
             "index": list(zip(links, facts.full_names, strict=True)),
             "short_names": max(map(len, facts.full_names), default=0) <= _SHORT_NAME,
             "brief": BRIEF.largest if brief else 0,
-            "who": "rep" if len(facts.problem.reps) else "territory",
+            "who": facts.who,
         },
         "reps": rep_pages(facts, drawn),
     }

@@ -29,6 +29,7 @@ from maps.territory_map.accounts import drawn_accounts
 from maps.territory_map.choropleth import colourings
 from maps.territory_map.details import territory_details
 from maps.territory_map.panel import panel_context
+from territory_engine.grammar import counted
 from territory_engine.wording import territory_names
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         "colourings": colourings(problem, plan),
         "tiles": tiles,
     }
-    title = f"{len(problem.territory_ids)} sales territories"
+    title = counted(len(problem.territory_ids), "sales territory")
     page = empty_map(title, planar=planar, tiles=tiles)
     context = panel_context(problem, plan, data) | {"map_name": page.get_name(), "data": data, "title": title}
     page.add_child(PageLayer("territory_map/panel.html.jinja", "panel", context=context))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maps.pages.colours import BACKGROUND
+from maps.pages.drawing import home_word
 from maps.shapes.territories import drawn_from_units
 from maps.territory_map.choropleth import scale_end
-from maps.territory_map.details import limit_state
+from maps.territory_map.details import limit_states
 from territory_engine.grammar import counted
 from territory_engine.wording import (
     compact,
@@ -44,18 +45,32 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
     problem : PlanningProblem
     plan : Plan
     data : dict
-        The page's data: ``territories`` (looks), ``accounts``, ``cropped``.
+        The page's data: ``territories`` (looks), ``shapes``, ``accounts``, ``cropped``.
     """
     measures = [m for m in problem.measures if m != "count"]
     rules = {rule.measure: rule for rule in problem.balance_rules()}
     reach = {m: scale_end(plan, rule) for m, rule in rules.items()} if len(plan.territories) else {}
+    states = {m: limit_states(problem, plan, rule) for m, rule in rules.items()} if len(plan.territories) else {}
+    nowhere = [""] * len(plan.territories)
     rows = []
     for t, (territory_id, row) in enumerate(plan.territories.iterrows()):
         look = data["territories"][t]
         accounts = float(row["accounts"])
-        cells = [_cell(number(accounts), accounts, row, rules.get("count"), t, reach.get("count", 1.0))]
+        cells = [
+            _cell(
+                number(accounts),
+                accounts,
+                row,
+                rules.get("count"),
+                states.get("count", nowhere)[t],
+                reach.get("count", 1.0),
+            )
+        ]
         cells += [
-            _cell(compact(float(row[m])), float(row[m]), row, rules.get(m), t, reach.get(m, 1.0)) for m in measures
+            _cell(
+                compact(float(row[m])), float(row[m]), row, rules.get(m), states.get(m, nowhere)[t], reach.get(m, 1.0)
+            )
+            for m in measures
         ]
         ids = dict.fromkeys(i for i in (str(row["rep_id"]), str(territory_id)) if i not in (look["name"], ""))
         rows.append({"look": look, "id": " · ".join(ids), "cells": cells})
@@ -73,20 +88,20 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
         "rows": rows,
         "ranges": _ranges(rows),
         "edges": any(cell["state"] for row in rows for cell in row["cells"]),
-        "home_word": "Centre of " if plan.centred else "Home of ",
+        "home_word": home_word(plan),
+        "who": "rep" if len(problem.reps) else "territory",
         "notes": [
             *([travel_unit_sentence(problem)] if rows else []),
-            *_notes(bool(rows), drawn_from_units(problem, plan), data),
+            *_notes(bool(data["shapes"]["features"]), drawn_from_units(problem, plan), data),
         ],
         "unplaced": _unplaced(data["accounts"]),
         "background": BACKGROUND,
     }
 
 
-def _cell(load: str, value: float, row: Any, rule: BalanceRule | None, place: int, reach: float) -> dict[str, Any]:
-    cell: dict[str, Any] = {"load": load, "value": value, "deviation": "", "state": "", "off": None}
+def _cell(load: str, value: float, row: Any, rule: BalanceRule | None, state: str, reach: float) -> dict[str, Any]:
+    cell: dict[str, Any] = {"load": load, "value": value, "deviation": "", "state": state, "off": None}
     if rule is not None:
-        cell["state"] = limit_state(value, float(rule.lower[place]), float(rule.upper[place]))
         deviation = float(row.get(f"{rule.measure}_deviation", np.nan))
         if np.isfinite(deviation):
             cell["deviation"] = percent(deviation, signed=True)
@@ -108,8 +123,8 @@ def _range(least: str, most: str) -> str:
     return f"{least.removesuffix(f' {unit}') if unit else least}–{most}"
 
 
-def _notes(has_territories: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
-    notes = [_HOW_DRAWN[of_units]] if has_territories else []
+def _notes(are_drawn: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
+    notes = [_HOW_DRAWN[of_units]] if are_drawn else []
     accounts = data["accounts"]
     if accounts["many"]:
         notes.append(
