@@ -165,6 +165,18 @@ def test_the_same_results_give_the_same_map(results: list[ScenarioResult]) -> No
 
 
 @pytest.mark.browser
+def test_the_choice_of_scenarios_comes_before_the_arrows_by_keyboard(
+    results: list[ScenarioResult], visit: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "map.html").write_text(map_of(results), encoding="utf-8")
+    with visit(tmp_path / "map.html") as seen:
+        for _ in range(6):
+            seen.page.keyboard.press("Tab")
+            assert seen.page.evaluate("document.activeElement.closest('.panel') !== null")
+        assert seen.page.get_by_role("region", name="Map of both scenarios").count() == 1
+
+
+@pytest.mark.browser
 def test_scenarios_are_switched_without_a_network(results: list[ScenarioResult], visit: Any, tmp_path: Path) -> None:
     path = tmp_path / "comparison_map.html"
     path.write_text(map_of(results), encoding="utf-8")
