@@ -46,7 +46,9 @@ def wgs84(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([points[:, 0], latitude])
 
 
-def territory_cells(points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int) -> NDArray[np.object_]:
+def territory_cells(
+    points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int, *, least_extent: float = 0.0
+) -> NDArray[np.object_]:
     """Grow one shape per territory from its accounts; together they cover the plane around, without overlaps.
 
     Parameters
@@ -56,17 +58,28 @@ def territory_cells(points: NDArray[np.float64], owner: NDArray[np.intp], n_terr
     owner : ndarray of int, shape (n,)
         Territory of each account, in ``range(n_territories)``.
     n_territories : int
+    least_extent : float
+        Accounts closer together than this are drawn as if they reached so far.
 
     Returns
     -------
     ndarray of shapely geometry, shape (n_territories,)
         None where a territory owns no account. The shapes reach well beyond the accounts: clip them.
     """
-    shapes = np.full(n_territories, None, dtype=object)
     if len(points) == 0:
-        return shapes
-    extent = float(np.ptp(points, axis=0).max()) or 1.0
-    apart = _SAME_PLACE_FRACTION
+        return np.full(n_territories, None, dtype=object)
+    # In a square around zero, so that neither metres between accounts nor a far-off origin cost digits.
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle, extent = low + (high - low) / 2, float((high - low).max())
+    extent = max(extent, least_extent) if extent else 1.0
+    grown = _grown((points - middle) / extent, owner, n_territories)
+    return np.asarray(shapely.transform(grown, lambda c: c * extent + middle), dtype=object)
+
+
+def _grown(points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int) -> NDArray[np.object_]:
+    """Grow the shapes of :func:`territory_cells` from accounts in a square around zero, one long (or all on one point)."""
+    shapes = np.full(n_territories, None, dtype=object)
+    extent, apart = 1.0, _SAME_PLACE_FRACTION
     sites, site_owner = _sites(points, owner, extent, apart)
     while len(sites) > _MOST_SITES and apart < 0.01:
         apart *= 2
