@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from scenarios.at_limits import at_limits, reachable_limits
 from scenarios.reported_measures import reported_loads, reported_measures
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ LARGE_MOVE_FRACTION = 0.05
 """An account that changes hands is large from this fraction of what its new rep has."""
 LONG_DRIVE_FACTOR = 2.0
 """A drive is long beyond this many times the longest drive of the median rep."""
-AT_LIMIT_FRACTION = 0.01
-"""A load is at its limit within this fraction of the room between its limits, or of the limit where there is only one."""
+LEAST_CAPACITY_FRACTION = 0.5
+"""Capacities that together are a smaller part of all load than this are relative sizes, not amounts of the measure."""
 
 KINDS = (
     "over_limit", "over_capacity", "under_limit", "indivisible", "dependence", "at_upper", "large_move", "no_place", "long_drive",
@@ -102,11 +103,13 @@ def plan_risks(problem: PlanningProblem, plan: Plan) -> tuple[Risk, ...]:
         ``over_limit``, ``under_limit``
             A load outside its limits: in a plan of ours there is none.
         ``over_capacity``
-            A load above the reps column that its shares are by, where that is called ``capacity`` or ``capacity_…``.
+            A load above the reps column that its shares are by, where that is called ``capacity`` or ``capacity_…``
+            and holds amounts of the measure (:data:`LEAST_CAPACITY_FRACTION`), not relative sizes such as 0.8 of a rep.
         ``at_upper``, ``at_lower``
-            A load at its limit (:data:`AT_LIMIT_FRACTION`).
+            A load at its limit (:func:`scenarios.at_limits.at_limits`).
         ``indivisible``
-            An account, group or geographic unit that alone is more than the rep's share, so that no plan balances it.
+            An account, group or geographic unit that alone is more than the share that its rep's load is to be near, so
+            that no plan balances it.
         ``dependence``
             An account with at least :data:`DEPENDENCE_FRACTION` of what its rep has; high from
             :data:`HEAVY_DEPENDENCE_FRACTION`.
@@ -116,12 +119,37 @@ def plan_risks(problem: PlanningProblem, plan: Plan) -> tuple[Risk, ...]:
             Accounts assigned without travel, or placed by their postal code alone.
         ``long_drive``
             Travel beyond :data:`LONG_DRIVE_FACTOR` × the median over reps of their longest.
+
+        Parts of a whole are told of measures of which no account has less than 0.
     """
     if plan.objective is None or not len(plan.territories):
         return ()
     view = _View(problem, plan)
     found = [risk for risk in (*_of_limits(view), *_of_accounts(view), *_of_places(view)) if risk.cases]
     return tuple(sorted(found, key=lambda r: (_SEVERITIES.index(r.severity), KINDS.index(r.kind))))
+
+
+def kinds_looked_for(problem: PlanningProblem, plan: Plan) -> frozenset[str]:
+    """Return the kinds of :data:`KINDS` that a plan of a problem could have: none of limits where there are no limits."""
+    rules = problem.balance_rules()
+    upper = any(np.isfinite(rule.upper).any() for rule in rules)
+    lower = any((np.isfinite(rule.lower) & (rule.lower > 0)).any() for rule in rules)
+    places = problem.travel_table is None and "location_source" in problem.accounts
+    told = bool(reported_measures(problem))
+    asked = {
+        "over_limit": upper or lower,
+        "under_limit": lower,
+        "over_capacity": any(capacity_columns(problem, rule.measure) for rule in rules),
+        "at_upper": upper,
+        "at_lower": lower,
+        "indivisible": any(_is_balanced(rule) for rule in rules),
+        "dependence": told,
+        "large_move": told and bool((plan.assignments["previous_rep_id"].astype(str) != "").any()),
+        "no_place": places,
+        "by_postal_code": places,
+        "long_drive": bool(np.isfinite(plan.assignments["travel"].to_numpy(np.float64)).any()),
+    }
+    return frozenset(kind for kind, is_asked in asked.items() if is_asked)
 
 
 class _View:
@@ -163,22 +191,33 @@ def _of_limits(view: _View) -> Iterator[Risk]:
         over, under = load > upper + slack, load < lower - slack
         yield _about(view, "over_limit", "high", rule.measure, over, load, upper, worst=load - upper)
         yield _about(view, "under_limit", "high", rule.measure, under, load, lower, worst=lower - load)
-        for column in _capacities(view.problem, rule.measure):
+        for column in capacity_columns(view.problem, rule.measure):
             room = view.problem.reps[column].to_numpy(np.float64)[view.place]
             yield _about(
                 view, "over_capacity", "high", rule.measure, load > room + slack, load, room, worst=load / room
             )
-        with np.errstate(invalid="ignore"):
-            room = AT_LIMIT_FRACTION * np.where(np.isfinite(upper - lower), upper - lower, np.abs(load))
-        at_upper, at_lower = ~over & (load >= upper - room), ~under & (load <= lower + room) & (lower > 0)
-        yield _about(view, "at_upper", "medium", rule.measure, at_upper, load, upper, worst=load)
-        yield _about(view, "at_lower", "low", rule.measure, at_lower & ~at_upper, load, lower, worst=-load)
+        least, most = (limit[view.place] for limit in reachable_limits(view.problem, rule))
+        at_upper, at_lower = at_limits(load, least, most)
+        yield _about(view, "at_upper", "medium", rule.measure, at_upper & ~over, load, upper, worst=load)
+        yield _about(view, "at_lower", "low", rule.measure, at_lower & ~under, load, lower, worst=-load)
 
 
-def _capacities(problem: PlanningProblem, measure: str) -> list[str]:
-    """Reps columns by which a measure is shared out and that say by their name that they are a capacity."""
+def capacity_columns(problem: PlanningProblem, measure: str) -> list[str]:
+    """Return the reps columns that say how much of a measure each rep can take: they share it out, and are called so."""
+    if problem.load_depends_on_rep(measure):
+        return []
     named = dict.fromkeys(b.share for b in problem.config.balance if b.measure == measure and b.share)
-    return [c for c in named if c == "capacity" or c.startswith("capacity_")]
+    least = LEAST_CAPACITY_FRACTION * float(problem.measure_values(measure).sum())
+    return [
+        c
+        for c in named
+        if (c == "capacity" or c.startswith("capacity_")) and float(problem.reps[c].to_numpy(np.float64).sum()) >= least
+    ]
+
+
+def _is_balanced(rule: BalanceRule) -> bool:
+    """Whether loads are to be near a share, rather than only within limits."""
+    return rule.tolerance_fraction is not None or bool(rule.target_weight)
 
 
 def _about(
@@ -202,8 +241,10 @@ def _of_accounts(view: _View) -> Iterator[Risk]:
     rules = {rule.measure: rule for rule in view.problem.balance_rules()}
     for measure in reported_measures(view.problem):
         load = view.loads(measure)
+        if (load < 0).any():
+            continue  # with returns or credits among them, amounts are no parts of a whole
         total = view.total(load)
-        if measure in rules and not view.problem.load_depends_on_rep(measure):
+        if measure in rules and _is_balanced(rules[measure]) and not view.problem.load_depends_on_rep(measure):
             yield _indivisible(view, measure, load, rules[measure])
         yield from _dependence(view, measure, load, total)
         with np.errstate(divide="ignore", invalid="ignore"):

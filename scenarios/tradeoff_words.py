@@ -38,7 +38,8 @@ def fewest_sentence(rebalancing: Rebalancing) -> str:
     assigned, moved = told.get("accounts_assigned", 0), told.get("accounts_moved", 0)
     apart = f" beside the {counted(assigned, 'account')} that nobody has any more" if assigned else ""
     if moved == 0:
-        return f"No account has to change hands{apart}: every rule can be kept without."
+        told_first = f"{apart.strip().capitalize()}, no account" if assigned else "No account"
+        return f"{told_first} has to change hands: every rule can be kept without."
     label, accounts = measure_label(fewest.measure), counted(moved, "account")
     if fewest.found <= 0:
         return f"Nothing that counts has to change hands{apart}: only {accounts} with no {label} {'goes' if moved == 1 else 'go'} to others."
@@ -114,14 +115,14 @@ def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:
         saved, most = first["objective"] - here["objective"], first["objective"] - last["objective"]
         # With a limit on the last plan too, nothing is known of what more moves could.
         of_all = "what any number of moves could" if np.isnan(last["max_moved"]) else "what the widest plan here saves"
-        part = f", {percent(saved / most)} of {of_all}" if most > 0 else ""
+        part = f": {percent(saved / most)} of {of_all}" if most > 0 else ""
         sentences.append(
-            f"Beside the fewest moves that saves {number(saved)} {unit} ({percent(saved / first['objective'])}){part}."
+            f"Compared with the fewest moves that saves {number(saved)} {unit} ({percent(saved / first['objective'])}){part}."
         )
     step, saved = saved_at_most(rebalancing, table)
     more = float(saved[list(table.index).index(name)])
     if float(here["marginal_price"]) > 0 and more > 0:
-        step_words = "One more percent" if step == 0.01 else f"Another {100 * step:g} %"
+        step_words = "Moving one more percent" if step == 0.01 else f"Moving another {100 * step:g} %"
         sentences.append(f"{step_words} {what} would save at most {not_below(more)} {unit}.")
     return sentences
 

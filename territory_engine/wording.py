@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LIMIT_DIGITS = 7
 # Longer numbers than this are read by their power of ten, and would burst columns.
 _MOST_WRITTEN_OUT = 1e15
+STATUS_WORDS = {"optimal": "proved optimal", "feasible": "every rule kept", "infeasible": "impossible"}
+"""A plan's status as pages say it; files keep the status itself."""
 _YEAR = re.compile(r"(.*?)(?: (\d{4}))?", re.DOTALL)
 
 
@@ -103,6 +105,16 @@ def objective_unit(problem: PlanningProblem) -> str:
     return f"{unit.removesuffix('s')}-{noun}"
 
 
+def travel_unit_sentence(problem: PlanningProblem) -> str:
+    """Say what the total of travel is added up from; nothing where it is distances and nothing else."""
+    weight, squared = problem.config.travel.weight, problem.config.travel.power == 2
+    if weight is None and not squared:
+        return ""
+    times = f"times its {noun(weight).removeprefix('of ')}, " if weight is not None else ""
+    one = f"the {distance_unit(problem)} to each account{', squared,' if squared else ''}"
+    return f"Travel is in {objective_unit(problem)}: {one} {times}added up."
+
+
 def quantity(amount: float, measure: str, comparative: str) -> str:
     """Return an amount of a measure in words, with ``"more"`` or ``"less"``.
 
@@ -177,6 +189,14 @@ def size_in_words(problem: PlanningProblem) -> str:
     return ", ".join(parts)
 
 
+def status_words(plan: Plan) -> str:
+    """Return a plan's status in plain words: ``"every rule kept · within 0.04 % of the best possible"``."""
+    word = STATUS_WORDS[plan.status]
+    if plan.status != "feasible" or plan.gap is None or plan.lower_bound is None or plan.lower_bound <= 0:
+        return word
+    return f"{word} · within {percent(plan.gap)} of the best possible"
+
+
 def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
     """Say in one or two sentences how good the plan is and how anyone can check it, or that nothing is proved."""
     check = "Anyone can check it with `territory-engine audit`."
@@ -193,7 +213,7 @@ def proof_sentence(problem: PlanningProblem, plan: Plan) -> str:
         how = f"an exhaustive search{f' with {solver}' if solver else ''}"
         check = "Anyone can check its rules with `territory-engine audit`, and repeat the search with `territory-engine audit --rerun`."
     else:
-        how = "the prices stored with the plan"
+        how = "the prices of the limits"
     if plan.status == "optimal":
         return (
             f"No plan that keeps these rules can {less} less than this one: {number(plan.objective)} {unit}, proved by {how}. "

@@ -12,7 +12,7 @@ import shapely
 from maps.changes.columns import staying_positions
 from maps.pages.colours import PALETTE, territory_adjacency, territory_colours
 from maps.pages.columns import base64_of
-from maps.pages.drawing import Drawing, add_layer_control, add_tiles, homes, territory_look, tile_layer
+from maps.pages.drawing import Drawing, add_layer_control, add_tiles, home_word, homes, territory_look, tile_layer
 from maps.pages.offline import PageLayer
 from maps.pages.rep_colours import home_colours
 from maps.shapes.label_points import label_points
@@ -88,11 +88,13 @@ def moves_map_data(
             "left": {
                 "shapes": side_features(drawn, old, rows_before, bounds),
                 "homes": side_homes(homes(before[0], before[1], drawn), rows_before) if same_plane else [],
+                "homeWord": home_word(before[1]),
                 "names": side_names(then, gone),
             },
             "right": {
                 "shapes": drawn.features(geometry, bounds),
                 "homes": side_homes(homes(problem, plan, drawn), rows_after),
+                "homeWord": home_word(plan),
                 "names": side_names(now, set()),
             },
         },
@@ -253,7 +255,7 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
     add_tiles(page, data["tiles"])
     page.add_child(PageLayer("changes/sides.js.jinja", "sides", label="Territories"))
     if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines", show=False))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Background borders", show=False))
     if data["sides"]["left"]["shapes"]["features"]:
         page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders before"))
     if data["units"]["features"]:
@@ -261,8 +263,8 @@ def add_moves_layers(page: OfflineMap, data: dict[str, Any]) -> None:
     page.add_child(PageLayer("changes/staying.js.jinja", "staying", label="Accounts that stay", show=False))
     page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
     page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Names"))
-    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Where reps are served from"))
+    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Territory names"))
+    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Rep homes and centres"))
     add_layer_control(page, collapsed=True)
     page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
     page.add_child(PageLayer("changes/diff_map.js.jinja", "diff_map"))

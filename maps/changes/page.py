@@ -15,7 +15,7 @@ from maps.pages.offline import PageLayer, finished, offline_page
 from maps.shapes.territories import account_points, drawn_from_units
 from scenarios.difference_words import figure_words, headline, territory_words
 from territory_engine.grammar import counted
-from territory_engine.wording import size_in_words
+from territory_engine.wording import size_in_words, travel_unit_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,6 +124,7 @@ def diff_page(
         "unlisted": data["moves"]["total"] - data["moves"]["n"],
         "map_name": "",
         "footnote": "Neither the accounts nor geographic units have a place on the Earth, so there is no map.",
+        "figures_note": f"{travel_unit_sentence(problem)} The proved gap is the most that a better plan could save.".strip(),
     }
     if not has_map:
         page = offline_page(title)

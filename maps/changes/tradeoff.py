@@ -219,10 +219,16 @@ def _points(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Marku
     unit = objective_unit(rebalancing.problem)
     label = "accounts" if fewest.measure == "count" else measure_label(fewest.measure)
     deviations = [c for c in table.columns if c.startswith("max_deviation_")]
-    heads = ["plan", f"{label} moved", "accounts moved", unit]
+    travel_only = np.allclose(table["objective"].to_numpy(np.float64), table["travel"].to_numpy(np.float64))
+    heads = [
+        "plan",
+        f"{label} moved, share",
+        "accounts moved",
+        f"travel, {unit}" if travel_only else f"objective, {unit}",
+    ]
     heads += [f"{measure_label(c.removeprefix('max_deviation_'))}: furthest off its share" for c in deviations]
     step, saved = more_saves(rebalancing, table)
-    heads += [f"{step} more would save at most, {unit}", "proved gap", "its pages"]
+    heads += [f"moving {step} more would save at most, {unit}", "proved gap", "its pages"]
     rows = []
     for (name, row), saves in zip(table.iterrows(), saved, strict=True):
         cells = [
@@ -232,7 +238,7 @@ def _points(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Marku
             number(row["objective"]),
             *(percent(row[c]) for c in deviations),
             saves,
-            "optimal" if row["status"] == "optimal" else percent(row["gap"]),
+            "proved optimal" if row["status"] == "optimal" else percent(row["gap"]),
         ]
         links = Markup(" · ").join(
             Markup('<a href="{}/{}">{}</a>').format(name, file, word) for file, word in _LINK_FILES
@@ -241,6 +247,13 @@ def _points(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Marku
         body = Markup("").join(Markup("<td>{}</td>").format(cell) for cell in cells)
         rows.append(Markup("<tr{}>{}<td>{}</td></tr>").format(style, body, links))
     top = Markup("").join(Markup('<th scope="col">{}</th>').format(head) for head in heads)
-    return Markup('<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+    why = (
+        Markup(
+            '<p class="note">{} is shown because each move beyond it buys less than a move does on average; every other plan keeps the rules too.</p>'
+        ).format(chosen)
+        if table.loc[chosen, "knee"]
+        else Markup("")
+    )
+    return why + Markup('<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
         top, Markup("").join(rows)
     )

@@ -12,7 +12,16 @@ from maps.changes.moves_map import keep_in_place, shared_colours, side_features,
 from maps.comparison.columns import account_columns, unit_features
 from maps.comparison.continuity import continuity
 from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE
-from maps.pages.drawing import Drawing, add_layer_control, add_tiles, empty_map, homes, territory_look, tile_layer
+from maps.pages.drawing import (
+    Drawing,
+    add_layer_control,
+    add_tiles,
+    empty_map,
+    home_word,
+    homes,
+    territory_look,
+    tile_layer,
+)
 from maps.pages.offline import PageLayer, finished
 from maps.pages.rep_colours import home_colours, written_colours
 from maps.shapes.cells import mercator
@@ -92,6 +101,7 @@ def comparison_map_page(
             entry |= {
                 "shapes": side_features(drawn, shapes[r.name], rows, bounds),
                 "homes": side_homes(served[r.name], rows),
+                "homeWord": home_word(r.plan),
                 "names": side_names(drawn.positions(names[r.name]), set()),
                 "rows": _rows(r.problem, r.plan, rows, measures),
             }
@@ -112,14 +122,14 @@ def comparison_map_page(
     add_tiles(page, tiles)
     page.add_child(PageLayer("changes/sides.js.jinja", "sides", label="Territories"))
     if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Background borders"))
     page.add_child(PageLayer("changes/borders.js.jinja", "borders", label="Borders of the left plan"))
     if data["units"]:
         page.add_child(PageLayer("changes/moved_units.js.jinja", "moved_units", label="Units that move"))
     page.add_child(PageLayer("changes/moved.js.jinja", "moved", label="Accounts that move"))
     page.add_child(PageLayer("changes/arrows.js.jinja", "arrows", label="Arrows"))
-    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Names"))
-    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Where reps are served from"))
+    page.add_child(PageLayer("changes/side_names.js.jinja", "names", label="Territory names"))
+    page.add_child(PageLayer("changes/side_homes.js.jinja", "homes", label="Rep homes and centres"))
     add_layer_control(page, collapsed=True)
     page.add_child(PageLayer("changes/move_card.js.jinja", "move_card"))
     page.add_child(PageLayer("comparison/panel.js.jinja", "reps_and_flows"))

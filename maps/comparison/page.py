@@ -14,6 +14,7 @@ from scenarios.comparison_words import best_of, figure_rows, headline, same_work
 from scenarios.running import BASE
 from territory_engine.grammar import counted, listed
 from territory_engine.wording import (
+    STATUS_WORDS,
     distance_unit,
     measure_label,
     number,
@@ -22,6 +23,7 @@ from territory_engine.wording import (
     proof_sentence,
     size_in_words,
     territory_names,
+    travel_unit_sentence,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 """Beyond this many reps, loads are drawn as dots instead of listed by rep."""
 _FULL_COLOUR = 0.30  # a deviation of this much has the strongest colour
-_STATUS = {"optimal": "optimal", "feasible": "plan found", "infeasible": "impossible", "no plan": "no plan found"}
+_STATUS = {**STATUS_WORDS, "no plan": "no plan found"}
 
 
 def comparison_page(
@@ -119,7 +121,7 @@ def _head(result: ScenarioResult) -> dict[str, Any]:
 
 def _notes(results: Sequence[ScenarioResult]) -> list[str]:
     """What a reader must know to compare fairly."""
-    notes = []
+    notes = [said for said in (travel_unit_sentence(results[0].problem), _wider_limits(results)) if said]
     other = [r.name for r, same in zip(results, same_work(results), strict=True) if not same]
     if other:
         notes.append(
@@ -132,6 +134,30 @@ def _notes(results: Sequence[ScenarioResult]) -> list[str]:
             " the gaps may come from the search."
         )
     return notes
+
+
+def _wider_limits(results: Sequence[ScenarioResult]) -> str:
+    """Say why fewer reps may travel less, where that is so; nothing elsewhere."""
+    base = base_of(results)
+    if base is None or base.plan is None or not base.planned:
+        return ""
+    shares = {rule.measure for rule in base.problem.balance_rules() if rule.tolerance_fraction is not None}
+    less = [
+        r.name
+        for r, same in zip(results, same_work(results), strict=True)
+        if r.planned
+        and same
+        and r.plan is not None
+        and len(r.problem.reps) < len(base.problem.reps)
+        and r.plan.objective_terms.get("travel", np.inf) < base.plan.objective_terms.get("travel", -np.inf)
+        and any(rule.measure in shares and rule.tolerance_fraction is not None for rule in r.problem.balance_rules())
+    ]
+    if not less:
+        return ""
+    return (
+        f"{listed(less)}: fewer reps than the base, and less travel all the same. Everybody's share grows when a rep leaves, and"
+        " the limits around it with it, so that accounts may stay with nearer reps."
+    )
 
 
 def _worst(result: ScenarioResult) -> float:

@@ -124,6 +124,11 @@ def homes(problem: PlanningProblem, plan: Plan, drawn: Drawing) -> list[dict[str
     ]
 
 
+def home_word(plan: Plan) -> str:
+    """Return what stands before the name at a place that :func:`homes` returns."""
+    return "Centre of " if plan.centred else "Home of "
+
+
 def territory_look(territory_id: str, name: str, colour: str) -> dict[str, str]:
     """Return what the pages' scripts know about a territory: ID, name and its three colours."""
     return {

@@ -50,7 +50,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class BalancedScale(Scale):
-    """Classes around zero, the same on both sides; a class holds its edge nearer to zero's side's outside.
+    """Classes around zero, the same on both sides: each holds its edge that is farther from zero.
 
     A deviation of exactly an edge belongs to the class nearer to zero, on either side: what is allowed is not drawn as
     more than that.
@@ -114,7 +114,7 @@ def rising_scale(values: NDArray[np.float64], *, whole: bool = False) -> Scale |
     edges = _even_edges(low, high, whole)
     counts = np.bincount(np.searchsorted(edges[1:-1], known, side="right"), minlength=len(edges) - 1)
     if len(known) >= 8 and counts.max() > _CROWDED_FRACTION * len(known):
-        edges = _quantile_edges(known, edges)
+        edges = _quantile_edges(known, edges, whole)
     n = len(edges) - 1
     return Scale(tuple(edges), tuple(MORE[round(k * (len(MORE) - 1) / max(n - 1, 1))] for k in range(n)))
 
@@ -131,9 +131,10 @@ def _even_edges(low: float, high: float, whole: bool) -> list[float]:
     return [float(f"{step * k:.12g}") for k in range(first, max(last, first + 1) + 1)]
 
 
-def _quantile_edges(known: NDArray[np.float64], even: list[float]) -> list[float]:
+def _quantile_edges(known: NDArray[np.float64], even: list[float], whole: bool) -> list[float]:
     inner = np.quantile(known, np.linspace(0, 1, _MOST_CLASSES)[1:-1])
-    rounded = sorted({float(f"{q:.2g}") for q in inner.tolist()})
+    readable = {float(f"{q:.2g}") for q in inner.tolist()}
+    rounded = sorted({float(round(q)) for q in readable} if whole else readable)
     kept = [q for q in rounded if even[0] < q < even[-1]]
     return [even[0], *kept, even[-1]] if len(kept) + 1 >= _FEWEST_CLASSES else even
 

@@ -176,6 +176,11 @@ class ReportFacts:
         return np.asarray(self.territory != self.owner)
 
     @property
+    def who(self) -> str:
+        """What a territory is told of as: ``"rep"``, or ``"territory"`` where there are no reps."""
+        return "rep" if len(self.problem.reps) else "territory"
+
+    @property
     def unit(self) -> str:
         """Unit of one account's travel."""
         return distance_unit(self.problem)

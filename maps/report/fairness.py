@@ -12,6 +12,7 @@ from maps.report.curves import lorenz_chart
 from maps.report.facts import heading
 from scenarios.fairness import lorenz_curve, spread
 from scenarios.reported_measures import MONEY
+from territory_engine.grammar import counted
 from territory_engine.wording import noun, percent
 
 if TYPE_CHECKING:
@@ -28,13 +29,16 @@ class Topic:
     Attributes
     ----------
     measure : str
+    who : str
+        ``"rep"`` or ``"territory"``.
     share_column : str
-        ``""``: every rep has an equal share.
+        ``""``: each has an equal share.
     load, share : ndarray of float64, shape (n_territories,)
     today : ndarray of float64, shape (n_territories,), or None
     """
 
     measure: str
+    who: str
     share_column: str
     load: NDArray[np.float64]
     share: NDArray[np.float64]
@@ -48,16 +52,18 @@ class Topic:
     @property
     def per(self) -> str:
         """What it is per, in words."""
-        return "per rep" if self.equal else f"per unit of “{self.share_column}”"
+        return f"per {self.who}" if self.equal else f"per unit of “{self.share_column}”"
 
 
 def fairness_topics(facts: ReportFacts) -> list[Topic]:
     """Return what should be even: every balanced measure by its shares, and what columns say by their very names.
 
     ``potential`` among the accounts is compared per rep; a reps column ``quota`` that shares nothing out, with
-    ``revenue``, else ``potential``; ``capacity``, with the travel weight, else with the number of accounts.
+    ``revenue``, else ``potential``; ``capacity``, with the travel weight, else with the number of accounts. Nothing where there is nobody to compare with.
     """
     problem = facts.problem
+    if len(facts.ids) < 2:
+        return []
     shares: dict[str, str] = {}
     for entry in problem.config.balance:
         shares[entry.measure] = entry.share or shares.get(entry.measure, "")
@@ -73,7 +79,7 @@ def fairness_topics(facts: ReportFacts) -> list[Topic]:
     found = []
     for measure, column in pairs:
         share = problem.reps[column].to_numpy(np.float64)[place] if column else np.ones(len(facts.ids))
-        found.append(Topic(measure, column, facts.loads(measure), share, facts.loads_today(measure)))
+        found.append(Topic(measure, facts.who, column, facts.loads(measure), share, facts.loads_today(measure)))
     return [t for t in found if _comparable(t.load) and _comparable(t.share)]
 
 
@@ -109,7 +115,11 @@ def _shown(facts: ReportFacts, topic: Topic) -> dict[str, Any]:
     name = f"{heading(topic.measure)} {topic.per}"
     curve = lorenz_curve(topic.load, topic.share)
     today = None if before is None or topic.today is None else lorenz_curve(topic.today, topic.share)
-    across = "of the reps, least first" if topic.equal else f"of “{topic.share_column}”, least first"
+    across = (
+        f"of the {counted(2, topic.who).removeprefix('2 ')}, least first"
+        if topic.equal
+        else f"of “{topic.share_column}”, least first"
+    )
     said = f"Lorenz curve of {name}: Gini coefficient {now.gini:.3f}"
     if before is not None:
         said += f", today {before.gini:.3f}"
@@ -127,7 +137,7 @@ def _rows(facts: ReportFacts, now: Spread, before: Spread | None) -> list[tuple[
     """Label, plan and today."""
 
     def who(row: int, ratio: float) -> str:
-        return f"{percent(ratio - 1, signed=True)}, {facts.names[row]}" if row >= 0 else "–"
+        return f"{percent(round(ratio - 1, 9), signed=True)}, {facts.names[row]}" if row >= 0 else "–"
 
     then = before or now
     return [

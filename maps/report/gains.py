@@ -20,6 +20,11 @@ _MOST_REPS = 40
 _MOST_MEASURES = 3
 _LARGEST_PER_REP = 2
 _LARGEST_OF_ALL = 24
+# Where a reason names a rep: a number elsewhere in it may look like somebody's ID.
+_WHO_IS_MEANT = re.compile(
+    r"(?:only (?=.* may serve it)|locked to |(?=.* is \S+ .*nearer)|(?=.* would travel less))"
+    r"(?P<rep>.+?)(?= may serve it| is \S+ .*nearer| would travel less| until \d{4}-| \(|$)"
+)
 
 
 def gains_section(facts: ReportFacts) -> dict[str, Any] | None:
@@ -71,9 +76,10 @@ def plain_reason(facts: ReportFacts, account: int) -> str:
         lead += ", but room there is scarcer"
     elif "have to fit" in reason and "have to fit" not in lead:
         lead += ", but whole accounts have to fit the limits"
-    names = dict(zip(facts.ids, facts.names, strict=True))
-    words = re.split(r"([\w.-]+)", lead)
-    lead = "".join(names.get(word, word) for word in words)
+    if who := _WHO_IS_MEANT.match(lead):
+        names = dict(zip(facts.ids, facts.names, strict=True))
+        start, end = who.span("rep")
+        lead = lead[:start] + names.get(who["rep"], who["rep"]) + lead[end:]
     return lead[:1].upper() + lead[1:]
 
 

@@ -12,7 +12,15 @@ from maps.report.moves import key_figures
 from maps.report.prices import dearest_sentence
 from maps.report.risks import risk_title
 from territory_engine.grammar import counted, listed
-from territory_engine.wording import distance_unit, measure_label, noun, number, objective_unit, percent
+from territory_engine.wording import (
+    distance_unit,
+    measure_label,
+    noun,
+    number,
+    objective_unit,
+    percent,
+    price_conditions,
+)
 
 if TYPE_CHECKING:
     from maps.report.facts import ReportFacts
@@ -66,14 +74,14 @@ def _changes(facts: ReportFacts) -> str:
 
 
 def status_sentence(plan: Plan) -> str:
-    """Return what the status means, in plain words."""
+    """Return what the status leaves to say, in plain words."""
     if plan.status == "infeasible":
         return "No plan can keep all the rules"
     if plan.status == "optimal":
-        return "Every rule is kept, and no plan is better"
+        return "No plan that keeps the rules is better"
     if plan.gap is None or plan.lower_bound is None or plan.lower_bound <= 0:
-        return "Every rule is kept; how much better a plan could be is not proved"
-    return f"Every rule is kept; at most {percent(plan.gap)} could still be saved"
+        return "How much better a plan could be is not proved"
+    return f"At most {percent(plan.gap)} could still be saved"
 
 
 def in_short(facts: ReportFacts, topics: list[Topic], risks: tuple[Risk, ...]) -> list[tuple[str, str]]:
@@ -83,10 +91,10 @@ def in_short(facts: ReportFacts, topics: list[Topic], risks: tuple[Risk, ...]) -
         if sentence := fairness_sentence(facts, topic):
             found.append(("Fairness" if not any(k == "Fairness" for k, _ in found) else "", sentence))
     if sentence := dearest_sentence(facts.problem, facts.plan):
-        found.append(("Price", sentence))
+        found.append(("Price", f"{sentence[:-1]}, {price_conditions(facts.problem)}."))
     if risks:
         rest = f"; {counted(len(risks) - 1, 'more risk')} below" if len(risks) > 1 else ""
-        found.append(("Risk", f"{risk_title(risks[0])}{rest}."))
+        found.append(("Risk", f"{risk_title(risks[0], facts.who)}{rest}."))
     return found
 
 
@@ -98,7 +106,10 @@ def _travel(facts: ReportFacts) -> list[str]:
     then, now = float(facts.travel_today[both].mean()), float(facts.travel[both].mean())
     if not then > 0:
         return []
-    change = f"{percent(abs(now / then - 1))} {'less' if now <= then else 'more'} than today ({number(then)})"
+    ratio = round(now / then - 1, 6)
+    change = (
+        f"{percent(abs(ratio))} {'less' if ratio < 0 else 'more'} than today ({number(then)})" if ratio else "as today"
+    )
     whose = "" if both.sum() == np.isfinite(facts.travel).sum() else ", over those with a rep today"
     return [f"An account is {number(now)} {facts.unit} from its rep on average, {change}{whose}."]
 
@@ -107,7 +118,13 @@ def key_numbers(problem: PlanningProblem, plan: Plan) -> list[tuple[str, str, st
     """Label, value and a note each."""
     travel = plan.assignments["travel"].to_numpy(np.float64)
     total = plan.objective_terms.get("travel", plan.objective or 0.0)
-    found = [(f"Travel, {objective_unit(problem)}", number(total), counted(len(plan.territories), "territory"))]
+    weight = problem.config.travel.weight
+    of = (
+        f"{distance_unit(problem)}{'²' if problem.config.travel.power == 2 else ''} × {noun(weight).removeprefix('of ')}, added up"
+        if weight is not None
+        else counted(len(plan.territories), "territory")
+    )
+    found = [(f"Travel, {objective_unit(problem)}", number(total), of)]
     if np.isfinite(travel).any():
         finite = travel[np.isfinite(travel)]
         found.append(

@@ -63,7 +63,7 @@ def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> d
         {
             "step": step,
             "accounts": _named(some),
-            "from": names.get(str(old), "") or "nobody",
+            "from": names.get(str(old)) or (f"{old}, who left" if old else "nobody"),
             "to": names[str(new)],
             "buys": _told(some, distance_unit(problem)),
         }

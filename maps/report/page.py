@@ -20,7 +20,7 @@ from maps.report.tables import all_territories, before_and_after, broken_today, 
 from maps.report.travel import travel_section
 from scenarios.risks import plan_risks
 from territory_engine.grammar import counted
-from territory_engine.wording import number, objective_unit, proof_sentence, size_in_words
+from territory_engine.wording import STATUS_WORDS, number, objective_unit, proof_sentence, size_in_words
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -80,6 +80,7 @@ def report_page(
         "headline": "No plan can keep all these rules",
         "subtitle": size_in_words(problem),
         "status": plan.status,
+        "status_word": STATUS_WORDS[plan.status],
         "status_words": status_sentence(plan),
         "proof": proof_sentence(problem, plan).split("`"),
         "ending": _ENDINGS.get(plan.termination, plan.termination),
@@ -127,7 +128,7 @@ def _of_a_plan(facts: ReportFacts, shapes: gpd.GeoDataFrame | None) -> dict[str,
             "index": list(zip(links, facts.full_names, strict=True)),
             "short_names": max(map(len, facts.full_names), default=0) <= _SHORT_NAME,
             "brief": BRIEF.largest if brief else 0,
-            "who": "rep" if len(facts.problem.reps) else "territory",
+            "who": facts.who,
         },
         "reps": rep_pages(facts, drawn),
     }

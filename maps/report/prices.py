@@ -18,6 +18,7 @@ from territory_engine.wording import (
     price_conditions,
     price_list,
     readable_amount,
+    territory_names,
 )
 
 if TYPE_CHECKING:
@@ -62,11 +63,12 @@ def dearest_sentence(problem: PlanningProblem, plan: Plan, tight: list[Price] | 
     if not found or plan.objective is None or not math.isfinite(found[0].saving):
         return ""
     dearest, unit = found[0], objective_unit(problem)
+    whose = territory_names(problem).get(dearest.rep_id, dearest.rep_id)
     what = noun(dearest.measure).removeprefix("of ")
     side = {"upper": "upper limit", "lower": "lower limit", "target": "target"}[dearest.side]
     eased = "moving it by 1 %" if dearest.side == "target" else "1 % more room"
     part = f", {percent(dearest.saving / plan.objective)} of the whole" if plan.objective > 0 else ""
-    return f"The dearest rule is {dearest.rep_id}'s {side} on {what}: {eased} would save {number(dearest.saving)} {unit}{part}."
+    return f"The dearest rule is {whose}'s {side} on {what}: {eased} would save {number(dearest.saving)} {unit}{part}."
 
 
 def _price_of_moves(problem: PlanningProblem, plan: Plan) -> str:

@@ -36,7 +36,7 @@ def before_and_after(facts: ReportFacts) -> list[tuple[str, str, str, str]]:
                 f"Travel, {objective_unit(problem)} (accounts owned today)",
                 number(cost_then),
                 number(cost_now),
-                percent(cost_now / cost_then - 1, signed=True) if cost_then else "–",
+                percent(round(cost_now / cost_then - 1, 6), signed=True) if cost_then else "–",
             )
         )
         then, now = float(previous[both].mean()), float(travel[both].mean())
@@ -45,7 +45,7 @@ def before_and_after(facts: ReportFacts) -> list[tuple[str, str, str, str]]:
                 f"Mean per account, {distance_unit(problem)}",
                 number(then),
                 number(now),
-                percent(now / then - 1, signed=True) if then else "–",
+                percent(round(now / then - 1, 6), signed=True) if then else "–",
             )
         )
     for measure in problem.measures:
@@ -83,6 +83,7 @@ def load_sections(facts: ReportFacts) -> list[dict[str, Any]]:
                 "heading": f"{label.capitalize()} per territory",
                 "chart": load_chart(bars, title=f"{label} per territory against its limits"),
                 "ranked": len(bars) > MOST_BARS,
+                "limits": any(math.isfinite(b.lower) or math.isfinite(b.upper) for b in bars),
                 "before": facts.before is not None and len(bars) <= MOST_BARS,
             }
         )
@@ -134,7 +135,7 @@ def all_territories(facts: ReportFacts, links: list[str]) -> dict[str, Any]:
         rows.append({"name": facts.full_names[t], "link": links[t], "cells": cells})
     heads = ["Accounts"]
     for measure in measures:
-        heads += [measure_label(measure).capitalize(), "off target"]
+        heads += [measure_label(measure).capitalize(), "off its share"]
     heads += [a.label for a in others]
     heads += [
         f"Travel, {objective_unit(problem)}",

@@ -24,6 +24,8 @@ SMALLEST_PIECE_FRACTION = 0.02
 # Accounts of one territory closer than this share of the map's extent (150 m on a map of the mainland United States)
 # are one site, and borders are smoothed to about the same: nobody could see the difference.
 _SAME_PLACE_FRACTION = 3e-5
+# Accounts that all stand within this share of their distance from the plane's origin (a metre, in degrees) are at one place.
+ONE_PLACE_FRACTION = 1e-7
 _MOST_SITES = 150_000
 _OUTSIDE = -1
 _MAX_LATITUDE = 85.0
@@ -46,9 +48,7 @@ def wgs84(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([points[:, 0], latitude])
 
 
-def territory_cells(
-    points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int, *, least_extent: float = 0.0
-) -> NDArray[np.object_]:
+def territory_cells(points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int) -> NDArray[np.object_]:
     """Grow one shape per territory from its accounts; together they cover the plane around, without overlaps.
 
     Parameters
@@ -58,33 +58,26 @@ def territory_cells(
     owner : ndarray of int, shape (n,)
         Territory of each account, in ``range(n_territories)``.
     n_territories : int
-    least_extent : float
-        Accounts closer together than this are drawn as if they reached so far.
 
     Returns
     -------
     ndarray of shapely geometry, shape (n_territories,)
         None where a territory owns no account. The shapes reach well beyond the accounts: clip them.
     """
-    if len(points) == 0:
-        return np.full(n_territories, None, dtype=object)
-    # In a square around zero, so that neither metres between accounts nor a far-off origin cost digits.
-    low, high = points.min(axis=0), points.max(axis=0)
-    middle, extent = low + (high - low) / 2, float((high - low).max())
-    extent = max(extent, least_extent) if extent else 1.0
-    grown = _grown((points - middle) / extent, owner, n_territories)
-    return np.asarray(shapely.transform(grown, lambda c: c * extent + middle), dtype=object)
-
-
-def _grown(points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int) -> NDArray[np.object_]:
-    """Grow the shapes of :func:`territory_cells` from accounts in a square around zero, one long (or all on one point)."""
     shapes = np.full(n_territories, None, dtype=object)
-    extent, apart = 1.0, _SAME_PLACE_FRACTION
+    if len(points) == 0:
+        return shapes
+    extent = float(np.ptp(points, axis=0).max())
+    if extent <= ONE_PLACE_FRACTION * max(float(np.abs(points).max()), 1e-3):
+        extent = 1.0  # as good as one place
+    apart = _SAME_PLACE_FRACTION
     sites, site_owner = _sites(points, owner, extent, apart)
     while len(sites) > _MOST_SITES and apart < 0.01:
         apart *= 2
         sites, site_owner = _sites(points, owner, extent, apart)
-    sites, site_owner = _with_ring(sites, site_owner, extent)
+    # Around zero: what is a metre apart in a plane of millions of them would otherwise be lost in the last digits.
+    origin = (sites.min(axis=0) + sites.max(axis=0)) / 2
+    sites, site_owner = _with_ring(sites - origin, site_owner, extent)
     triangulation = Delaunay(sites)
     site_owner = _absorb_small_pieces(triangulation, site_owner, n_territories)
     faces = _faces(triangulation, sites, site_owner)
@@ -100,7 +93,7 @@ def _grown(points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: 
         shapes[present] = shapely.coverage_simplify(shapes[present], _SAME_PLACE_FRACTION * extent)
     broken = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken])
-    return shapes
+    return np.asarray(shapely.transform(shapes, lambda corners: corners + origin), dtype=object)
 
 
 def _sites(

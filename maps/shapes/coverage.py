@@ -54,8 +54,6 @@ def exact_coverage(shapes: NDArray[np.object_], decimals: int, *, within: Any = 
     # GEOS leaves 2.0000000000000004 where 2 is meant; every point moves the same way, so borders stay shared.
     borders = shapely.transform(borders, lambda c: np.round(c, decimals))
     faces = np.asarray(shapely.get_parts(shapely.polygonize([borders])), dtype=object)
-    if len(faces) == 0:  # all of it is smaller than the last decimal
-        return found
     inside = np.asarray(shapely.point_on_surface(faces), dtype=object)
     slit = 2 * shapely.area(faces) < _SLIT_UNITS * grid * shapely.length(faces)
     if within is not None:
@@ -65,6 +63,8 @@ def exact_coverage(shapes: NDArray[np.object_], decimals: int, *, within: Any = 
     owner = _owners(shapes[present], inside, nearest=slit | (within is not None))
     order = np.argsort(owner, kind="stable")
     order = order[owner[order] >= 0]
+    if len(order) == 0:  # everything is smaller than the last decimal
+        return found
     owners, first = np.unique(owner[order], return_index=True)
     for place, members in zip(present[owners], np.split(faces[order], first[1:]), strict=True):
         found[place] = shapely.orient_polygons(_joined(members))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from maps.shapes.cells import mercator
+from maps.shapes.cells import ONE_PLACE_FRACTION, mercator
 from maps.shapes.land import is_few, land_of
 from territory_engine.config import NO_BACKGROUND
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 _MARGIN_FRACTION = 0.05
 _STRAYS_REACH_LESS = 4
-LEAST_EXTENT = 1e-3
-"""On the Earth, accounts in one building are drawn as if they reached this far: 100 m, in degrees of longitude."""
-_LEAST_RADIUS = LEAST_EXTENT / 25
+# On the Earth, degrees of longitude: four metres, below which shapes would be lost in the digits that are written.
+_LEAST_SPACING = 4e-5
 
 
 def draws_built_in_land(problem: PlanningProblem) -> bool:
@@ -54,7 +53,7 @@ def covered_area(problem: PlanningProblem, points: NDArray[np.float64]) -> Any:
     elif draws_built_in_land(problem):
         area = _land_near(points)
     else:
-        area = surroundings(points, max(spacing(points), _LEAST_RADIUS))
+        area = surroundings(points, max(spacing(points), _LEAST_SPACING))
     return shapely.clip_by_rect(area, -180.0, -180.0, 180.0, 180.0)
 
 
@@ -78,7 +77,7 @@ def surroundings(points: NDArray[np.float64], apart: float | None = None) -> Any
 def spacing(points: NDArray[np.float64]) -> float:
     """Half the side of a square that holds a handful of accounts, within sensible bounds of the whole extent."""
     extent = float(np.ptp(points, axis=0).max())
-    if extent == 0.0:
+    if extent <= ONE_PLACE_FRACTION * max(float(np.abs(points).max()), 1e-3):
         return 0.05
     hull = shapely.convex_hull(shapely.multipoints(points)).area
     typical = float(np.sqrt(hull / len(points)))
@@ -112,8 +111,8 @@ def _background_near(background: gpd.GeoDataFrame, points: NDArray[np.float64]) 
 def _land_near(points: NDArray[np.float64]) -> Any:
     land = land_of(points)
     if len(land.whole) + len(land.partly) == 0:
-        return surroundings(points, max(spacing(points), _LEAST_RADIUS))
-    apart = max(_near_spacing(points), _LEAST_RADIUS)
+        return surroundings(points, max(spacing(points), _LEAST_SPACING))
+    apart = max(_near_spacing(points), _LEAST_SPACING)
     areas = list(land.whole)
     for place, piece in enumerate(land.partly):
         mine = points[land.of_account == place]
@@ -127,7 +126,7 @@ def _with_discs(land: Any, points: NDArray[np.float64], outside: NDArray[np.bool
         return land
     # Most of them stand on a shore that the outlines cut short: a small disc is enough to show them.
     near = np.quantile(points, 0.99, axis=0) - np.quantile(points, 0.01, axis=0)
-    radius = max(min(spacing(points), float(near.max()) / 500 or 0.05), _LEAST_RADIUS)
+    radius = max(min(spacing(points), float(near.max()) / 500 or 0.05), _LEAST_SPACING)
     return shapely.union(land, shapely.union_all(shapely.buffer(shapely.points(points[outside]), radius, quad_segs=4)))
 
 

@@ -68,7 +68,6 @@ def border_lines(
     areas: NDArray[np.object_],
     bounds: tuple[float, float, float, float],
     *,
-    without: NDArray[np.object_] | None = None,
     within: tuple[float, float, float, float] | None = None,
 ) -> list[list[list[float]]]:
     """Return the borders of areas near some bounds as lines of ``[y, x]``, each border once.
@@ -79,8 +78,6 @@ def border_lines(
         In the plane of the bounds; None where there is none.
     bounds : tuple of float
         As for :func:`outline_lines`.
-    without : ndarray of polygons, optional
-        Areas whose borders are left out, where they are the same vertex for vertex.
     within : tuple of float, optional
         Of large areas only the borders in this box are returned.
     """
@@ -91,8 +88,6 @@ def border_lines(
     if len(areas) == 0:
         return []
     segments = distinct_segments(areas)
-    if without is not None:
-        segments = _other_segments(segments, distinct_segments(without[~shapely.is_missing(without)]))
     if within is not None:
         x, y = segments[:, 0, 0], segments[:, 0, 1]
         segments = segments[(x >= within[0]) & (x <= within[2]) & (y >= within[1]) & (y <= within[3])]
@@ -110,11 +105,3 @@ def border_lines(
     points, line = shapely.get_coordinates(lines, return_index=True)
     points = np.round(points[:, ::-1], 4 if east - west > 2 else 5)
     return [part.tolist() for part in np.split(points, np.flatnonzero(np.diff(line)) + 1)]
-
-
-def _other_segments(segments: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the segments that are not among those known, to seven decimals."""
-    stacked = np.round(np.concatenate([known, segments]).reshape(-1, 4), 7)
-    _, first = np.unique(stacked, axis=0, return_index=True)
-    new = np.sort(first[first >= len(known)]) - len(known)
-    return segments[new]

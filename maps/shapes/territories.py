@@ -13,7 +13,7 @@ import shapely
 from maps.pages.rep_colours import plan_colours
 from maps.shapes.cells import mercator, territory_cells, wgs84
 from maps.shapes.coverage import exact_coverage
-from maps.shapes.covered import LEAST_EXTENT, covered_area, dissolve
+from maps.shapes.covered import covered_area, dissolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,9 +74,7 @@ def plane_shapes(problem: PlanningProblem, plan: Plan) -> NDArray[np.object_]:
     points = account_points(problem)
     owner = territory_rows(problem, plan)
     located = np.isfinite(points).all(axis=1) & (owner >= 0)
-    planar = problem.config.travel.metric == "euclidean"
-    least_extent = 0.0 if planar else LEAST_EXTENT
-    shapes = territory_cells(points[located], owner[located], n_territories, least_extent=least_extent)
+    shapes = territory_cells(points[located], owner[located], n_territories)
     if not located.any():
         return shapes
     return _exact(shapes, problem, within=covered_area(problem, points[located]))

@@ -89,6 +89,9 @@ def drawn_accounts(
             "travel": as_shown(travel),
             "measures": [{"label": label, "values": as_shown(values)} for label, values in measures.items()],
         }
+        unplaced = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+        if len(unplaced):
+            columns["unplaced"] = {"territory": numbers(territory[unplaced], "<i2")} | _words(problem, plan, unplaced)
         return DrawnAccounts(summary, pack(columns | _words(problem, plan, located)))
     levels = [
         _places(level.places, step)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from territory_engine.problem import BalanceRule, PlanningProblem
 
 _ON_LIMIT = 1e-6
+_SCALE_ENDS = {True: "The scale ends at the limits.", False: "The scale ends at the widest of the limits."}
 
 
 def colourings(problem: PlanningProblem, plan: Plan) -> list[dict[str, Any]]:
@@ -102,7 +103,7 @@ def _off_share(plan: Plan, rule: BalanceRule) -> dict[str, Any] | None:
         "group": "Off its target" if word == "target" else "Off its share",
         "label": label.capitalize(),
         "title": f"{label.capitalize()}, off its {word}",
-        "note": "The scale ends at the limits." if limited else "",
+        "note": _SCALE_ENDS[_limits_are_alike(rule)] if limited else "",
         **_coloured(scale, steps, texts, deviation, lambda value: percent(value, signed=True)),
     }
 
@@ -123,6 +124,12 @@ def _widest_limit(rule: BalanceRule) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.abs(np.concatenate([rule.lower, rule.upper]) / np.concatenate([rule.target, rule.target]) - 1)
     return float(f"{ends.max():.6g}") if np.isfinite(ends).all() else float("nan")
+
+
+def _limits_are_alike(rule: BalanceRule) -> bool:
+    """Whether every territory may be as far above its share as below it, and all as far as each other."""
+    room = np.concatenate([1 - rule.lower / rule.target, rule.upper / rule.target - 1])
+    return bool(np.ptp(room) <= _ON_LIMIT)
 
 
 def _rising(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maps.territory_map.choropleth import longest_travel, share_word
+from scenarios.at_limits import at_limits, reachable_limits
 from territory_engine.wording import (
     compact,
     distance_unit,
@@ -24,15 +25,16 @@ from territory_engine.wording import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import networkx as nx
 
     from territory_engine.plan import Plan
     from territory_engine.problem import BalanceRule, PlanningProblem
+    from territory_engine.wording import Price
 
 _TRACK = 1000
 _OUTSIDE_FRACTION = 0.12
-# Within a hundredth of the room between its limits a load is at its limit for a planner.
-_AT_LIMIT_FRACTION = 0.01
 _ROUNDING = 1e-6
 
 
@@ -50,11 +52,13 @@ def territory_details(problem: PlanningProblem, plan: Plan, adjacency: nx.Graph[
     -------
     dict
         ``rep`` (IDs), ``accounts`` (int), ``travel`` (``unit``, ``distance``, and texts ``total``, ``mean``,
-        ``longest``), ``measures`` (:func:`measure_facts`), ``savings`` (sentences) and ``conditions`` (under which they hold), ``near`` (rows), ``moves``
+        ``longest``), ``measures`` (:func:`measure_facts`), ``savings`` (sentences), ``saving`` (their heading) and ``conditions`` (under which they hold), ``near`` (rows), ``moves``
         (``[from, to, accounts]``: a row of the territories or, where there is none, the ID of a former rep, ``""`` for
         none; None where no earlier alignment is known).
     """
     territories = plan.territories
+    prices = [price for price in price_list(problem, plan) if price.tight and price.price > 0]
+    targets = any(price.side == "target" for price in prices)
     mean = plan.assignments["travel"].groupby(plan.assignments["territory_id"]).mean().reindex(territories.index)
     return {
         "rep": [str(r) for r in territories["rep_id"]],
@@ -67,8 +71,9 @@ def territory_details(problem: PlanningProblem, plan: Plan, adjacency: nx.Graph[
             "longest": [number(float(v)) for v in longest_travel(plan)],
         },
         "measures": [measure_facts(problem, plan, rule) for rule in problem.balance_rules()],
-        "savings": _savings(problem, plan),
-        "conditions": f"For a small change of one limit, {price_conditions(problem)}.",
+        "savings": _savings(plan, prices),
+        "saving": "What other limits and targets would save" if targets else "What more room would save",
+        "conditions": f"For a small change of one limit{' or target' if targets else ''}, {price_conditions(problem)}.",
         "near": [sorted(adjacency[t]) for t in range(len(territories))],
         "moves": _moves(plan),
     }
@@ -89,27 +94,26 @@ def measure_facts(problem: PlanningProblem, plan: Plan, rule: BalanceRule) -> di
     loads = plan.territories[column].to_numpy(np.float64)
     deviations = plan.territories.get(f"{measure}_deviation", pd.Series(np.nan, plan.territories.index))
     whole, word = loads_are_whole(problem, measure), share_word(rule)
-    told, allowed, states, tracks = [], [], [], []
+    told, allowed, tracks = [], [], []
+    states = limit_states(problem, plan, rule)
     for t in range(n):
         load, lower, upper, target = (float(v[t]) for v in (loads, rule.lower, rule.upper, rule.target))
-        state = limit_state(load, lower, upper)
+        state = states[t]
         parts = [f"{compact(load)} {noun(measure, load)}", *_against_share(float(deviations.iloc[t]), word)]
         if state:
             parts.append(f"{_where(load, lower, upper)} its {'upper' if state == 'over' else 'lower'} limit")
         told.append(", ".join(parts))
         allowed.append(_allowed(lower, upper, target, word, whole=whole))
-        states.append(state)
         tracks.append(_track(load, target, lower, upper))
     label = measure_label(measure)
     return {"label": label.capitalize(), "told": told, "allowed": allowed, "state": states, "track": tracks}
 
 
-def limit_state(load: float, lower: float, upper: float) -> str:
-    """Return ``"over"`` for a load at or above its upper limit, ``"under"`` at or below its lower one, else ``""``."""
-    room = _AT_LIMIT_FRACTION * (upper - lower) if np.isfinite(upper - lower) else 0.0
-    if load >= upper - room:
-        return "over"
-    return "under" if load <= lower + room and lower > 0 else ""
+def limit_states(problem: PlanningProblem, plan: Plan, rule: BalanceRule) -> list[str]:
+    """Return for each territory ``"over"`` for a load at or above its upper limit, ``"under"`` at or below its lower one, else ``""``."""
+    column = "accounts" if rule.measure == "count" and "count" not in plan.territories else rule.measure
+    over, under = at_limits(plan.territories[column].to_numpy(np.float64), *reachable_limits(problem, rule))
+    return ["over" if high else "under" if low else "" for high, low in zip(over, under, strict=True)]
 
 
 def _where(load: float, lower: float, upper: float) -> str:
@@ -160,11 +164,10 @@ def _track(load: float, target: float, lower: float, upper: float) -> list[int]:
     return [place(load), place(target), place(lower), place(upper)]
 
 
-def _savings(problem: PlanningProblem, plan: Plan) -> list[list[str]]:
+def _savings(plan: Plan, prices: Sequence[Price]) -> list[list[str]]:
     found: dict[str, list[str]] = {}
-    for price in price_list(problem, plan):
-        if price.tight and price.price > 0:
-            found.setdefault(price.rep_id, []).append(price.sentence)
+    for price in prices:
+        found.setdefault(price.rep_id, []).append(price.sentence)
     return [found.get(str(t), []) for t in plan.territories.index]
 
 

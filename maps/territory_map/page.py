@@ -29,6 +29,7 @@ from maps.territory_map.accounts import drawn_accounts
 from maps.territory_map.choropleth import colourings
 from maps.territory_map.details import territory_details
 from maps.territory_map.panel import panel_context
+from territory_engine.grammar import counted
 from territory_engine.wording import territory_names
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
         "colourings": colourings(problem, plan),
         "tiles": tiles,
     }
-    title = f"{len(problem.territory_ids)} sales territories"
+    title = counted(len(problem.territory_ids), "sales territory")
     page = empty_map(title, planar=planar, tiles=tiles)
     context = panel_context(problem, plan, data) | {"map_name": page.get_name(), "data": data, "title": title}
     page.add_child(PageLayer("territory_map/panel.html.jinja", "panel", context=context))
@@ -102,12 +103,12 @@ def _add_layers(page: OfflineMap, plan: Plan, data: dict[str, Any], packed: dict
         page.add_child(PageLayer("territory_map/no_shapes.js.jinja", "shapes"))
     page.add_child(PageLayer("territory_map/homes.js.jinja", "homes", label="Centres" if plan.centred else "Rep homes"))
     if len(plan.territories):
-        page.add_child(PageLayer("territory_map/names.js.jinja", "names", label="Names"))
+        page.add_child(PageLayer("territory_map/names.js.jinja", "names", label="Territory names"))
     page.add_child(PageLayer("territory_map/accounts.js.jinja", "accounts", label="Accounts", context=packed))
     if data["outlines"]:
-        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Outlines"))
+        page.add_child(PageLayer("shared/outlines.js.jinja", "outlines", label="Background borders"))
     if data["places"]:
-        page.add_child(PageLayer("shared/places.js.jinja", "places", label="Places"))
+        page.add_child(PageLayer("shared/places.js.jinja", "places", label="Cities"))
     add_tiles(page, data["tiles"])
     add_layer_control(page, collapsed=True)
     for part in _BEHAVIOUR:

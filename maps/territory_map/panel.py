@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maps.pages.colours import BACKGROUND
+from maps.pages.drawing import home_word
 from maps.shapes.territories import drawn_from_units
 from maps.territory_map.choropleth import scale_end
-from maps.territory_map.details import limit_state
+from maps.territory_map.details import limit_states
+from territory_engine.grammar import counted
 from territory_engine.wording import (
     compact,
     distance_unit,
@@ -19,6 +21,8 @@ from territory_engine.wording import (
     percent,
     proof_sentence,
     size_in_words,
+    status_words,
+    travel_unit_sentence,
 )
 
 if TYPE_CHECKING:
@@ -31,11 +35,6 @@ _HOW_DRAWN = {
     False: "Shapes are grown from the accounts: each point has the colour of the nearest ones.",
     True: "Shapes are the geographic units of each territory.",
 }
-_STATUS_WORDS = {
-    "optimal": "Proved optimal",
-    "feasible": "Every rule holds",
-    "infeasible": "Not possible",
-}
 
 
 def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) -> dict[str, Any]:
@@ -46,18 +45,32 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
     problem : PlanningProblem
     plan : Plan
     data : dict
-        The page's data: ``territories`` (looks), ``accounts``, ``cropped``.
+        The page's data: ``territories`` (looks), ``shapes``, ``accounts``, ``cropped``.
     """
     measures = [m for m in problem.measures if m != "count"]
     rules = {rule.measure: rule for rule in problem.balance_rules()}
     reach = {m: scale_end(plan, rule) for m, rule in rules.items()} if len(plan.territories) else {}
+    states = {m: limit_states(problem, plan, rule) for m, rule in rules.items()} if len(plan.territories) else {}
+    nowhere = [""] * len(plan.territories)
     rows = []
     for t, (territory_id, row) in enumerate(plan.territories.iterrows()):
         look = data["territories"][t]
         accounts = float(row["accounts"])
-        cells = [_cell(number(accounts), accounts, row, rules.get("count"), t, reach.get("count", 1.0))]
+        cells = [
+            _cell(
+                number(accounts),
+                accounts,
+                row,
+                rules.get("count"),
+                states.get("count", nowhere)[t],
+                reach.get("count", 1.0),
+            )
+        ]
         cells += [
-            _cell(compact(float(row[m])), float(row[m]), row, rules.get(m), t, reach.get(m, 1.0)) for m in measures
+            _cell(
+                compact(float(row[m])), float(row[m]), row, rules.get(m), states.get(m, nowhere)[t], reach.get(m, 1.0)
+            )
+            for m in measures
         ]
         ids = dict.fromkeys(i for i in (str(row["rep_id"]), str(territory_id)) if i not in (look["name"], ""))
         rows.append({"look": look, "id": " · ".join(ids), "cells": cells})
@@ -65,7 +78,7 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
     columns = ["Accounts", *(measure_label(m).capitalize() for m in measures)]
     return {
         "status": plan.status,
-        "status_words": _STATUS_WORDS[plan.status],
+        "status_words": status_words(plan),
         "subtitle": size_in_words(problem),
         "kpis": _kpis(problem, plan),
         "proof": proof_sentence(problem, plan).split("`"),
@@ -75,16 +88,20 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
         "rows": rows,
         "ranges": _ranges(rows),
         "edges": any(cell["state"] for row in rows for cell in row["cells"]),
-        "home_word": "Centre of " if plan.centred else "Home of ",
-        "notes": _notes(bool(rows), drawn_from_units(problem, plan), data),
+        "home_word": home_word(plan),
+        "who": "rep" if len(problem.reps) else "territory",
+        "notes": [
+            *([travel_unit_sentence(problem)] if rows else []),
+            *_notes(bool(data["shapes"]["features"]), drawn_from_units(problem, plan), data),
+        ],
+        "unplaced": _unplaced(data["accounts"]),
         "background": BACKGROUND,
     }
 
 
-def _cell(load: str, value: float, row: Any, rule: BalanceRule | None, place: int, reach: float) -> dict[str, Any]:
-    cell: dict[str, Any] = {"load": load, "value": value, "deviation": "", "state": "", "off": None}
+def _cell(load: str, value: float, row: Any, rule: BalanceRule | None, state: str, reach: float) -> dict[str, Any]:
+    cell: dict[str, Any] = {"load": load, "value": value, "deviation": "", "state": state, "off": None}
     if rule is not None:
-        cell["state"] = limit_state(value, float(rule.lower[place]), float(rule.upper[place]))
         deviation = float(row.get(f"{rule.measure}_deviation", np.nan))
         if np.isfinite(deviation):
             cell["deviation"] = percent(deviation, signed=True)
@@ -106,8 +123,8 @@ def _range(least: str, most: str) -> str:
     return f"{least.removesuffix(f' {unit}') if unit else least}–{most}"
 
 
-def _notes(has_territories: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
-    notes = [_HOW_DRAWN[of_units]] if has_territories else []
+def _notes(are_drawn: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
+    notes = [_HOW_DRAWN[of_units]] if are_drawn else []
     accounts = data["accounts"]
     if accounts["many"]:
         notes.append(
@@ -117,11 +134,15 @@ def _notes(has_territories: bool, of_units: bool, data: dict[str, Any]) -> list[
         notes.append("Close up, each account is a dot.")
     if data["cropped"]:
         notes.append("The map opens on all but the farthest accounts; zoom out to see those.")
-    if accounts["unlocated"] == 1:
-        notes.append("1 account has no place on the map.")
-    elif accounts["unlocated"]:
-        notes.append(f"{accounts['unlocated']:,} accounts have no place on the map.")
     return notes
+
+
+def _unplaced(accounts: dict[str, Any]) -> str:
+    """Say how many accounts the map cannot show; nothing where it shows them all."""
+    if not accounts["unlocated"]:
+        return ""
+    said = f"{counted(accounts['unlocated'], 'account has', 'accounts have')} no place on the map"
+    return f"{said}." if accounts["many"] else f"{said}, but can be found by name or ID."
 
 
 def _kpis(problem: PlanningProblem, plan: Plan) -> list[dict[str, str]]:
@@ -131,8 +152,9 @@ def _kpis(problem: PlanningProblem, plan: Plan) -> list[dict[str, str]]:
     total = plan.objective_terms.get("travel", plan.objective)
     found = [{"label": f"Travel, {objective_unit(problem)}", "value": number(total)}]
     if np.isfinite(travel).any():
-        found.append({"label": f"Mean, {distance_unit(problem)}", "value": number(float(np.nanmean(travel)))})
-    found.append({"label": "Proved gap", "value": percent(plan.gap)})
+        found.append(
+            {"label": f"Mean per account, {distance_unit(problem)}", "value": number(float(np.nanmean(travel)))}
+        )
     for measure, facts in plan.measures.items():
         worst = facts.get("max_deviation")
         if worst is not None and np.isfinite(worst):

@@ -25,6 +25,7 @@ _CONTROL = "[\x00-\x1f\x7f]"
 _CONTROL_BUT_BREAKS = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{2,}")
 _DATE_LIKE_ID = re.compile(r"\d{1,4}[-/.]\d{1,4}(?:[-/.]\d{1,4})?")
+_LIKE_A_MONTH = r"[A-Za-z]{3}[-. ]\d{1,4}|\d{1,2}[-. ][A-Za-z]{3}"
 _SERIAL_DATES = (36526, 55153)  # 2000-01-01 to 2050-12-31 in Excel's day count
 _SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
@@ -170,6 +171,9 @@ def _flag_damaged(sheet: Sheet, column: str, ids: pd.Series[Any], blank: NDArray
         sheet.flag(
             scientific, column, "is a number in scientific notation: digits may be lost", allowed=allowed, remedy=remedy
         )
+    styled = ids.str.fullmatch(_LIKE_A_MONTH).to_numpy(dtype=bool)
+    if styled.sum() >= n / 2:
+        dates &= ~styled  # MAY-12 among ABC-13 and XYZ-4 is an ID like them
     if dates.sum() < n / 2:
         sheet.flag(dates, column, "is a date, unlike the other IDs", allowed=allowed, remedy=remedy)
     if numeric.any() and splits > 0.5 * n:

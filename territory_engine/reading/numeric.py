@@ -31,9 +31,12 @@ _SPACES = re.compile(r"(?<=\d)[ '’\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _POINT = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|[+-]?\.\d+")
 _COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d*)?|[+-]?,\d+")
 _STYLE_SAMPLE = 5000
+# As spreadsheets shorten them in English and, where that differs, in German and Dutch.
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mrz|mai|okt|dez|mrt|mei"
 _DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{2}|\d{4})(?: .*)?"
-    r"|\d{1,2}[-. ][A-Za-z]{3}[-. ]?(?:\d{2,4})?|[A-Za-z]{3}[-. ]\d{1,4}"
+    r"|\d{1,2}[-. ](?:" + _MONTHS + r")[-. ]?(?:\d{2,4})?|(?:" + _MONTHS + r")[-. ]\d{1,4}",
+    re.IGNORECASE,
 )
 
 

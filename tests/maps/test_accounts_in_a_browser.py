@@ -59,7 +59,7 @@ def test_a_map_with_damaged_accounts_shows_its_territories_and_says_so(damage, m
     with visit(path) as seen:
         assert "their data in this file are damaged" in seen.page.inner_text(".panel footer")
         assert seen.page.evaluate("[accounts.n, shapeOf.size]") == [0, 5]
-        seen.page.click(".legend button")
+        seen.page.click(".legend tbody button")
         assert seen.page.locator("tr.chosen").count() == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -68,6 +69,21 @@ def test_the_page_tells_every_scenario_and_links_to_its_own_pages(results: list[
     assert 'href="late/' not in page
     assert "limit is 5,771 &lt;b&gt;." in page
     assert "A tolerance of 13 % on visits." in page
+
+
+def test_it_is_told_why_fewer_reps_may_travel_less(results: list[ScenarioResult]) -> None:
+    said = "fewer reps than the base, and less travel all the same"
+    for more, expected in ((1.0, False), (2.0, True)):
+        base = results[0]
+        assert base.plan is not None
+        assert results[1].plan is not None
+        travel = more * results[1].plan.objective_terms["travel"]
+        dearer = dataclasses.replace(base, plan=dataclasses.replace(base.plan, objective_terms={"travel": travel}))
+        html = comparison_page([dearer, *results[1:]], source="s.toml")
+        assert (f"fewer: {said}" in html) == expected
+        assert "hired: " + said not in html
+        assert ">every rule kept<" in html
+        assert ">plan found<" not in html
 
 
 def test_text_from_data_is_text_in_the_page(results: list[ScenarioResult]) -> None:
@@ -146,6 +162,18 @@ def test_the_same_results_give_the_same_map(results: list[ScenarioResult]) -> No
 
 
 # --- in a browser -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_the_choice_of_scenarios_comes_before_the_arrows_by_keyboard(
+    results: list[ScenarioResult], visit: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "map.html").write_text(map_of(results), encoding="utf-8")
+    with visit(tmp_path / "map.html") as seen:
+        for _ in range(6):
+            seen.page.keyboard.press("Tab")
+            assert seen.page.evaluate("document.activeElement.closest('.panel') !== null")
+        assert seen.page.get_by_role("region", name="Map of both scenarios").count() == 1
 
 
 @pytest.mark.browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import geopandas as gpd
@@ -61,6 +62,17 @@ def test_grown_shapes_divide_what_they_cover(points, on_a_lattice, seed):
     assert_divided(shapes[~shapely.is_missing(shapes)], whole)
     corners = shapely.get_coordinates(shapes[~shapely.is_missing(shapes)])
     assert (corners == np.round(corners, 5)).all()
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6, 1e-9, 1e-14, 1e-300, 0.0])
+@pytest.mark.parametrize("origin", [(0.0, 0.0), (-90.0, 45.0), (4e6, -7e6)])
+def test_accounts_however_near_to_each_other_have_shapes_that_do_not_overlap(apart, origin):
+    points = np.array(origin) + apart * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    cells = territory_cells(points, np.arange(3), 3)
+    assert shapely.is_valid(cells).all()
+    assert not any(shapely.relate_pattern(a, b, "T********") for a, b in itertools.combinations(cells, 2))
+    shapes = exact_coverage(cells, DECIMALS, within=surroundings(points))
+    assert shapely.coverage_is_valid(shapes[~shapely.is_missing(shapes)])
 
 
 @pytest.mark.parametrize("state", ["Iowa", "Florida", "Hawaii"])

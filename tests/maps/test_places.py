@@ -58,7 +58,7 @@ def test_more_names_show_closer_by_and_none_cover_each_other(problem, build_plan
                 assert apart or a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
         seen.page.evaluate("() => map.setView([41.6, -93.6], plan.fitZoom + 2, {animate: false})")
         assert len(pane.locator(".place").all_inner_texts()) > len(first)
-        assert seen.page.get_by_label("Places").is_checked()
+        assert seen.page.get_by_label("Cities").is_checked()
         seen.page.evaluate("() => places_element.remove()")
         assert pane.locator(".place").count() == 0
         seen.page.evaluate("() => places_element.addTo(map)")

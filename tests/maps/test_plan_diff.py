@@ -9,13 +9,11 @@ import re
 
 import numpy as np
 import pytest
-import shapely
 from markupsafe import Markup
 
 from maps import write_diff
 from maps.changes import columns as move_columns_module
 from maps.changes.page import diff_page
-from maps.shapes.outlines import border_lines
 from scenarios import compare_plans
 
 HOSTILE = "</script><script>document.title='owned'</script>"
@@ -126,17 +124,6 @@ def test_the_same_difference_gives_the_same_page(resigned, tmp_path):
     for name in ("a", "b"):
         write_diff(difference, *resigned, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_borders_that_both_plans_have_are_left_out():
-
-    before = np.array([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 3, 1)])
-    after = np.array([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 3, 1)])
-    bounds = (0.0, 0.0, 3.0, 1.0)
-    assert border_lines(before, bounds, without=after) == []
-    moved = np.array([shapely.union_all(before), None])
-    assert border_lines(before, bounds, without=moved[:1])  # the border between the two is gone
-    assert border_lines(np.array([None]), bounds) == []
 
 
 def test_a_dissolved_territory_of_another_kind_of_plane_still_has_a_place(resigned, build_problem, build_plan):

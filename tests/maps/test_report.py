@@ -36,6 +36,9 @@ def test_the_proof_is_one_plain_sentence(midwest, build_plan):
     assert f"can travel less than {not_above(plan.lower_bound)} km-visits" in text
     assert f"this one travels {plan.objective:,.0f}, 0.04 % more" in text
     assert "territory-engine audit" in text
+    assert "every rule kept At most 0.04 % could still be saved." in text
+    assert "km × visits, added up" in text
+    assert "feasible" not in text
 
 
 def test_an_optimal_plan_says_so_and_how(midwest, build_plan):

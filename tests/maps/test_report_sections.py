@@ -13,7 +13,7 @@ import pytest
 from maps.report.facts import ReportFacts
 from maps.report.fairness import fairness_topics
 from maps.report.gains import gains_section, plain_reason
-from maps.report.headline import headline
+from maps.report.headline import headline, in_short
 from maps.report.page import report_page
 from maps.report.picture import draw_territories, territory_picture
 from maps.report.rep_pages import BRIEF, page_links, page_size, rep_pages
@@ -119,18 +119,29 @@ def test_risks_are_told_with_who_and_why_and_their_absence_too(facts: ReportFact
 
 
 def test_a_reason_for_a_rep_tells_nobody_elses_figures(facts: ReportFacts) -> None:
-    facts.reasons[:4] = [
+    facts.reasons[:6] = [
         "R1 is 63.9 km nearer (saves 14,897 km-visits), but room there is 15,366 km-visits dearer than with R2: mainly, 233 visits cost 26,833 with R1 (at 5,245 of at most 5,245)",
         "R1 would travel less (saves 5 km-visits); at the prices of limits R1 and R2 are equally good, and whole accounts have to fit the limits",
         "nearest rep",
         "locked to R3 until 2026-12-31",
+        "only R2 may serve it",
+        "nearest rep (R3 accounts of parent R1 go together)",
     ]
-    assert [plain_reason(facts, i) for i in range(4)] == [
+    assert [plain_reason(facts, i) for i in range(6)] == [
         "Rep R1 is 63.9 km nearer, but room there is scarcer",
         "Rep R1 would travel less, but whole accounts have to fit the limits",
         "Nearest rep",
         "Locked to Rep R3 until 2026-12-31",
+        "Only Rep R2 may serve it",
+        "Nearest rep (R3 accounts of parent R1 go together)",
     ]
+
+
+def test_a_number_in_a_reason_is_nobodys_id(build_problem: Any, build_plan: Any) -> None:
+    problem = build_problem([-93.0, -91.0], [41.0, 42.0], {"5": (-93.0, 41.0), "7": (-91.0, 42.0)})
+    facts = ReportFacts(problem, build_plan(problem))
+    facts.reasons[0] = "5 is 7 km nearer (saves 7 km-visits), but room there is 9 km-visits dearer than with 7: because"
+    assert plain_reason(facts, 0) == "Rep 5 is 7 km nearer, but room there is scarcer"
 
 
 def test_a_reps_page_has_names_of_others_and_no_figure_of_theirs(facts: ReportFacts) -> None:
@@ -221,6 +232,28 @@ def test_a_plan_without_reps_has_a_page_per_territory() -> None:
     text = words(report_page(problem, plan))
     assert "2 territories hold 3 accounts" in text
     assert "A page for each territory" in text
+    assert "Visits per territory" in text
+    assert not re.search(r"\breps?\b", text.replace("--rerun", "")), re.findall(r".{30}\breps?\b.{30}", text)
+
+
+def test_what_is_the_same_as_today_is_said_to_be(facts: ReportFacts) -> None:
+    facts.travel_today = facts.travel * (1 + 1e-12)
+    assert in_short(facts, [], ())[0][1].endswith("on average, as today.")
+
+
+def test_one_rep_is_compared_with_nobody(build_problem: Any, build_plan: Any) -> None:
+    problem = build_problem([-93.0, -91.0], [41.0, 42.0], {"R1": (-93.0, 41.0)})
+    assert fairness_topics(ReportFacts(problem, build_plan(problem))) == []
+
+
+def test_what_the_problem_has_no_limits_for_is_not_said_to_be_absent(build_problem: Any, build_plan: Any) -> None:
+    soft = {"balance": ({"measure": "visits", "target_weight": 1.0},)}
+    problem = build_problem([-93.0, -91.0], [41.0, 42.0], {"R1": (-93.0, 41.0), "R2": (-91.0, 42.0)}, config=soft)
+    text = words(report_page(problem, build_plan(problem, prices={})))
+    assert "an account without a place" in text
+    for told in ("limit", "capacity", "changes hands"):
+        assert told not in text.split("Looked for")[1].split(".")[0]
+    assert "between its limits" not in text
 
 
 # --- on paper -----------------------------------------------------------------------------------------------------------

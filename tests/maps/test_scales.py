@@ -50,6 +50,13 @@ def test_a_scale_s_end_is_rounded_up_by_less_than_a_half(value):
     assert value * (1 - 1e-9) <= end <= 1.5 * value * (1 + 1e-9)
 
 
+def test_counts_stay_whole_where_breaks_follow_quantiles():
+    counts = np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 1000], float)
+    edges = rising_scale(counts, whole=True).edges
+    assert len(edges) > 4
+    assert all(edge == round(edge) for edge in edges)
+
+
 def test_breaks_are_readable_numbers():
     loads = np.array([4292, 4746, 4791, 5241, 5245], dtype=float)
     assert rising_scale(loads).edges == (4200, 4400, 4600, 4800, 5000, 5200, 5400)

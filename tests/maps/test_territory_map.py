@@ -145,7 +145,7 @@ def test_accounts_without_a_place_are_counted_not_drawn(build_problem, build_pla
     problem = build_problem([-93.0, np.nan, -91], [41.0, np.nan, 42], {"R1": (-93.0, 41.0)})
     html = map_page(problem, build_plan(problem))
     assert page_data(html)["accounts"]["n"] == 2
-    assert "1 account has no place on the map" in html
+    assert "1 account has no place on the map, but can be found by name or ID." in html
 
 
 def test_a_planar_problem_is_drawn_without_a_globe(build_problem, build_plan, account_data):

@@ -143,6 +143,28 @@ def test_the_search_finds_reps_first_and_accounts_without_their_accents(drawn, v
         assert "Nothing" in page.locator("#find-count").inner_text()
 
 
+def test_an_account_without_a_place_is_found_and_tells_whose_it_is(build_problem, build_plan, visit, tmp_path):
+    x, y = np.linspace(-95, -91, 40), np.full(40, 41.5)
+    x[7] = y[7] = np.nan
+    reps = {"R1": (-93.0, 41.0), "R2": (-91.0, 42.0)}
+    problem = build_problem(x, y, reps, names=[MARKUP if i == 7 else f"Account {i}" for i in range(40)])
+    plan = build_plan(problem)
+    write_map(problem, plan, tmp_path / "map.html")
+    with visit(tmp_path / "map.html") as seen:
+        page = seen.page
+        seen.wait_until("accounts.unplaced.n === 1")
+        page.keyboard.press("/")
+        page.keyboard.type("<img")
+        assert page.locator("#found li .name").all_inner_texts() == [MARKUP]
+        page.keyboard.press("Enter")
+        told = page.locator(".leaflet-popup").inner_text()
+        assert MARKUP in told
+        assert "It has no place on the map" in told
+        assert plan.assignments["reason"].iloc[7].rstrip(".") in told
+        assert f"Rep {plan.assignments['rep_id'].iloc[7]}" in told
+        assert page.locator("#details h2").inner_text() == f"Rep {plan.assignments['rep_id'].iloc[7]}"
+
+
 def test_markup_in_a_name_stays_text_wherever_it_is_shown(drawn, visit):
     with visit(drawn[0]) as seen:
         page = seen.page

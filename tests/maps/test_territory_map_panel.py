@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from maps.pages.colours import territory_adjacency
 from maps.shapes.territories import plane_shapes
 from maps.territory_map.choropleth import colourings
-from maps.territory_map.details import limit_state, territory_details
+from maps.territory_map.details import territory_details
 from maps.territory_map.page import map_page
 from territory_engine.wording import price_list
 
@@ -68,18 +70,15 @@ def test_only_prices_of_limits_that_bind_are_told(midwest, build_plan):
     told = details["savings"]
     assert details["conditions"] == "For a small change of one limit, if accounts could be divided."
     tight = {(p.rep_id, p.sentence) for p in price_list(midwest, plan) if p.tight}
+    assert details["saving"] == "What more room would save"
     assert {(r, s) for r, sentences in zip(plan.territories.index, told, strict=True) for s in sentences} == tight
 
 
-@pytest.mark.parametrize(
-    ("load", "lower", "upper", "state"),
-    [
-        (110, 90, 110, "over"), (109.9, 90, 110, "over"), (90.1, 90, 110, "under"), (100, 90, 110, ""),
-        (5, -np.inf, np.inf, ""), (0, 0, np.inf, ""), (7, -np.inf, 7, "over"),
-    ],
-)  # fmt: skip
-def test_a_load_at_a_limit_is_marked(load, lower, upper, state):
-    assert limit_state(load, lower, upper) == state
+def test_a_whole_load_is_at_its_limit_where_the_next_one_would_break_it(build_problem, build_plan):
+    problem = limited(build_problem, min=1.5, max=3.9)  # R1 has 1 and 2 visits, R2 has 3
+    (facts,) = territory_details(problem, build_plan(problem), nx.empty_graph(2))["measures"]
+    assert facts["state"] == ["over", "over"]
+    assert facts["allowed"][0].endswith("2 to 3 allowed.")
 
 
 def test_colours_end_at_the_limits_where_there_are_limits_that_hold(build_problem, build_plan, midwest):
@@ -90,6 +89,8 @@ def test_colours_end_at_the_limits_where_there_are_limits_that_hold(build_proble
     plan = build_plan(midwest)
     assert np.abs(plan.territories["visits_deviation"]).max() > 0.2
     assert colourings(midwest, plan)[0]["note"] == ""
+    uneven = limited(build_problem, min=1.0, max=4.0)
+    assert colourings(uneven, build_plan(uneven))[0]["note"] == "The scale ends at the widest of the limits."
 
 
 def test_territories_over_and_under_their_share_have_colours_of_their_own(midwest, build_plan):
@@ -137,8 +138,31 @@ def test_the_extra_data_of_300_territories_is_small(build_problem, build_plan):
     assert len(str(found)) < 300_000
 
 
+def test_the_status_and_the_unit_of_travel_are_told_in_plain_words(midwest, build_plan):
+    html = map_page(midwest, build_plan(midwest))
+    assert '<span class="status feasible">every rule kept · within 0.04 % of the best possible</span>' in html
+    assert "Travel is in km-visits: the km to each account times its visits, added up." in html
+    assert ">feasible<" not in html
+
+
 def test_the_list_can_be_sorted_and_shows_least_and_most(midwest, build_plan):
     html = map_page(midwest, build_plan(midwest))
     assert html.count('<th scope="col"><button type="button">') == 3
     assert '<th scope="row">Range</th>' in html
     assert html.count("data-value=") == 10
+
+
+def test_a_soft_target_is_no_room(build_problem, build_plan):
+    problem = limited(build_problem, target_weight=2.0)
+    plan = build_plan(problem, prices={"visits": {"R1": {"target": 2.0}}})
+    details = territory_details(problem, plan, nx.empty_graph(2))
+    assert details["saving"] == "What other limits and targets would save"
+    assert details["conditions"].startswith("For a small change of one limit or target, ")
+
+
+def test_a_map_without_shapes_does_not_say_how_they_were_drawn(build_problem, build_plan):
+    problem = limited(build_problem, max=9)
+    assert "Shapes are grown" in map_page(problem, build_plan(problem))
+    nowhere = dataclasses.replace(problem, accounts=problem.accounts.assign(longitude=np.nan, latitude=np.nan))
+    page = map_page(nowhere, build_plan(problem))
+    assert "Shapes are" not in page

@@ -149,7 +149,7 @@ def test_a_limit_that_the_fewest_moves_exceed_is_the_first_thing_said(exercised,
     assert complaints == []
     first, then = "More has to change hands than the max_moved of 1 % in the configuration", "it is proved that"
     assert 0 < report["said"].index(first) < report["said"].index(then)
-    assert "1 % more would save at most, km-visits" in report["said"]
+    assert "moving 1 % more would save at most, km-visits" in report["said"]
     assert "would save about" not in report["said"]
 
 

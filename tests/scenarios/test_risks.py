@@ -8,7 +8,7 @@ import math
 import pandas as pd
 import pytest
 
-from scenarios.risks import KINDS, plan_risks
+from scenarios.risks import KINDS, kinds_looked_for, plan_risks
 from territory_engine.problem import PlanningProblem
 from tests.scenarios.realignments import realignment
 
@@ -69,6 +69,36 @@ def test_a_load_above_a_column_called_capacity_is_a_risk_even_within_the_toleran
     assert [(c.territory_id, c.value, c.limit) for c in risks["over_capacity", "visits"].cases] == [
         ("R2", 13, 10), ("R1", 11, 10),
     ]  # fmt: skip
+
+
+def test_relative_sizes_are_no_capacities() -> None:
+    """Whoever is 0.8 of a rep is not over capacity with twelve visits."""
+    problem, plan = planned([30] * 24, ["R1"] * 11 + ["R2"] * 13, config=balanced(tolerance=0.2, share="capacity"))
+    assert ("over_capacity", "visits") not in found(problem, plan)
+    assert "over_capacity" not in kinds_looked_for(problem, plan)
+
+
+def test_nothing_is_looked_for_that_could_not_be_found() -> None:
+    owners = ["R1", "R2"] * 5
+    assert kinds_looked_for(*planned([1] * 10, owners, config={"balance": ()})) == {
+        "large_move", "dependence", "no_place", "by_postal_code", "long_drive",
+    } - {"dependence", "large_move"}  # fmt: skip
+    upper = kinds_looked_for(*planned([1] * 10, owners, config=balanced(max=9)))
+    assert {"over_limit", "at_upper", "dependence"} <= upper
+    assert not upper & {"at_lower", "under_limit", "indivisible", "over_capacity"}
+
+
+def test_amounts_below_zero_make_no_parts_of_a_whole() -> None:
+    problem, plan = planned(
+        [1] * 10, ["R1", "R2"] * 5, config=balanced(max=9), revenue=[500.0, 1.0, -400.0] + [1.0] * 7
+    )
+    assert not [r for r in plan_risks(problem, plan) if r.measure == "revenue"]
+
+
+def test_limits_alone_ask_for_no_share_that_an_account_could_be_more_than() -> None:
+    assert ("indivisible", "visits") not in found(
+        *planned([9, 1, 1, 1], ["R1", "R2", "R2", "R2"], config=balanced(max=9))
+    )
 
 
 def test_dependence_counts_from_a_quarter_and_is_severe_from_a_half() -> None:

@@ -303,7 +303,7 @@ def test_beyond_the_widest_limit_only_the_price_says_what_more_moves_save(curve:
     text = " ".join(knee_sentences(kneed, trade_off_table(kneed)))
     assert "of what the widest plan here saves" in text
     assert "any number of moves" not in text
-    assert "One more percent of revenue would save at most 30 map units." in text
+    assert "Moving one more percent of revenue would save at most 30 map units." in text
 
 
 def test_curves_that_are_narrower_than_a_percent_have_smaller_steps(curve: Rebalancing) -> None:
@@ -317,7 +317,7 @@ def test_curves_that_are_narrower_than_a_percent_have_smaller_steps(curve: Rebal
     text = summary(found, table)
     assert "0.1 % more saves at most" in text
     # Rounded up: it is a most.
-    assert "Another 0.1 % of revenue would save at most 9.002 map units." in text
+    assert "Moving another 0.1 % of revenue would save at most 9.002 map units." in text
     assert "any number of moves" in text
 
 

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from territory_engine.grammar import counted
-from territory_engine.wording import limit_text, measure_label, number, percent, quantity
+from territory_engine.plan import Plan, empty_assignments, empty_territories
+from territory_engine.wording import limit_text, measure_label, number, percent, quantity, status_words
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,25 @@ def test_numbers_keep_about_four_digits(value, text):
 )
 def test_small_percentages_are_told_from_zero(fraction, text):
     assert percent(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "bound", "gap", "text"),
+    [
+        ("optimal", 10.0, 0.0, "proved optimal"),
+        ("feasible", 9.996, 0.0004, "every rule kept · within 0.04 % of the best possible"),
+        ("feasible", None, None, "every rule kept"),
+        ("feasible", -1.0, 1.1, "every rule kept"),
+        ("infeasible", None, None, "impossible"),
+    ],
+)
+def test_a_status_is_told_in_plain_words_and_claims_no_more_than_is_proved(status, bound, gap, text):
+    plan = Plan(
+        status=status, assignments=empty_assignments(), territories=empty_territories(), objective=10.0, lower_bound=bound,
+        gap=gap, priced_bound=bound, objective_terms={}, measures={}, prices={}, proof={}, termination="gap", rounds=0,
+        solve_seconds=0.0, seed=0,
+    )  # fmt: skip
+    assert status_words(plan) == text
 
 
 def test_signed_percentages_show_their_sign():

@@ -89,3 +89,8 @@ def test_separators_between_thousands_do_not_change_a_whole_number(values: list[
 def test_dates_are_recognised(cell: str) -> None:
     assert is_date(cell)
     assert not is_date("12.5")
+
+
+@pytest.mark.parametrize("cell", ["abc 13", "XYZ-4", "12-Abc", "3.ste"])
+def test_three_letters_that_are_no_month_make_no_date(cell: str) -> None:
+    assert not is_date(cell)

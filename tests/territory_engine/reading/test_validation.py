@@ -70,7 +70,12 @@ def test_ids_that_a_spreadsheet_damaged_are_found(ids: list[str], bad: int, word
 
 
 def test_five_digit_ids_and_ids_that_all_look_like_dates_are_left_alone() -> None:
-    for ids in (["44632", "44633", "A"], ["2022-03-01", "2022-03-02"]):
+    for ids in (
+        ["44632", "44633", "A"],
+        ["2022-03-01", "2022-03-02"],
+        ["abc 13", "x", "y"],
+        ["MAY-12", "ABC-13", "XYZ-4"],
+    ):
         accounts = sheet({"account_id": ids, "visits": [1] * len(ids)})
         check_accounts(accounts, VISITS)
         assert accounts.findings == []
