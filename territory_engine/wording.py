@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 _LIMIT_DIGITS = 7
+# Longer numbers than this are read by their power of ten, and would burst columns.
+_MOST_WRITTEN_OUT = 1e15
 STATUS_WORDS = {"optimal": "proved optimal", "feasible": "every rule kept", "infeasible": "impossible"}
 """A plan's status as pages say it; files keep the status itself."""
 _YEAR = re.compile(r"(.*?)(?: (\d{4}))?", re.DOTALL)
@@ -29,6 +31,8 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
+    if size >= _MOST_WRITTEN_OUT:
+        return f"{value:.3e}".replace("e+", "e").replace("-", "−")
     decimals = 0 if size >= 100 or size == round(size) else 1 if size >= 10 else 2 if size >= 0.1 else 4
     text = f"{value:,.{decimals}f}"
     return text.replace("-", "−") if text.strip("-0.,") else "0"
@@ -37,7 +41,7 @@ def number(value: float | None) -> str:
 def compact(load: float) -> str:
     """Format a load so that it is short enough for a legend: ``"4,768"``, ``"28.4 M"``."""
     for size, suffix in ((1e9, "bn"), (1e6, "M")):
-        if abs(load) >= size:
+        if size <= abs(load) < _MOST_WRITTEN_OUT:
             return f"{load / size:,.1f} {suffix}"
     return number(load)
 
@@ -54,6 +58,8 @@ def limit_text(value: float, side: str, *, whole: bool) -> str:
     """
     if not math.isfinite(value):
         return "–"
+    if abs(value) >= _MOST_WRITTEN_OUT:
+        return number(value)
     decimals = 0
     if not whole and value != 0:
         decimals = min(12, max(0, _LIMIT_DIGITS - 1 - math.floor(math.log10(abs(value)))))

@@ -70,12 +70,17 @@ def plan_colours(
 
 
 def written_colours(path: Path) -> dict[str, str]:
-    """Return the colours by territory that a ``territories.geojson`` tells; nothing where it tells none, or is not there."""
-    if not path.is_file():
-        return {}
-    features = json.loads(path.read_text(encoding="utf-8")).get("features", ())
-    told = (feature.get("properties") or {} for feature in features)
-    return {str(p["territory_id"]): p["colour"] for p in told if "territory_id" in p and p.get("colour") in PALETTE}
+    """Return the colours by territory that a ``territories.geojson`` tells; none where it is not there, or not to be read.
+
+    Only colours of the palette count: whatever else a file says there never reaches a page.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        properties = [feature["properties"] for feature in told["features"] if feature.get("properties")]
+        return {str(p["territory_id"]): p["colour"] for p in properties if "territory_id" in p and p.get("colour") in PALETTE}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}  # it only says which colours are to stay
+
 
 
 def _joined(places: NDArray[np.float64]) -> set[tuple[int, int]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MARGIN_FRACTION = 0.05
 _STRAYS_REACH_LESS = 4
+# On the Earth, degrees of longitude: four metres, below which shapes would be lost in the digits that are written.
+_LEAST_SPACING = 4e-5
 
 
 def draws_built_in_land(problem: PlanningProblem) -> bool:
@@ -51,7 +53,7 @@ def covered_area(problem: PlanningProblem, points: NDArray[np.float64]) -> Any:
     elif draws_built_in_land(problem):
         area = _land_near(points)
     else:
-        area = surroundings(points)
+        area = surroundings(points, max(spacing(points), _LEAST_SPACING))
     return shapely.clip_by_rect(area, -180.0, -180.0, 180.0, 180.0)
 
 
@@ -109,8 +111,8 @@ def _background_near(background: gpd.GeoDataFrame, points: NDArray[np.float64]) 
 def _land_near(points: NDArray[np.float64]) -> Any:
     land = land_of(points)
     if len(land.whole) + len(land.partly) == 0:
-        return surroundings(points)
-    apart = _near_spacing(points)
+        return surroundings(points, max(spacing(points), _LEAST_SPACING))
+    apart = max(_near_spacing(points), _LEAST_SPACING)
     areas = list(land.whole)
     for place, piece in enumerate(land.partly):
         mine = points[land.of_account == place]
@@ -124,7 +126,7 @@ def _with_discs(land: Any, points: NDArray[np.float64], outside: NDArray[np.bool
         return land
     # Most of them stand on a shore that the outlines cut short: a small disc is enough to show them.
     near = np.quantile(points, 0.99, axis=0) - np.quantile(points, 0.01, axis=0)
-    radius = min(spacing(points), float(near.max()) / 500 or 0.05)
+    radius = max(min(spacing(points), float(near.max()) / 500 or 0.05), _LEAST_SPACING)
     return shapely.union(land, shapely.union_all(shapely.buffer(shapely.points(points[outside]), radius, quad_segs=4)))
 
 

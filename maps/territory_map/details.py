@@ -151,8 +151,8 @@ def _short_limit(value: float, side: str, *, whole: bool) -> str:
 
 
 def _track(load: float, target: float, lower: float, upper: float) -> list[int]:
-    known = [v for v in (load, target, lower, upper) if np.isfinite(v)]
-    low = min(known) if np.isfinite(lower) and np.isfinite(upper) else min(0.0, *known)
+    known = [v for v in (load, target, lower, upper) if np.isfinite(v)] or [0.0]
+    low = min(known) if np.isfinite(lower) and np.isfinite(upper) else min([0.0, *known])
     high = max(known)
     pad = _OUTSIDE_FRACTION * (high - low) or 1.0
     start = low - pad if low != 0.0 else 0.0
