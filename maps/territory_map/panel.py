@@ -116,7 +116,7 @@ def _notes(has_territories: bool, of_units: bool, data: dict[str, Any]) -> list[
     if accounts["dots"]:
         notes.append("Close up, each account is a dot.")
     if data["cropped"]:
-        notes.append("The map opens on all but the farthest accounts; zoom out to see those.")
+        notes.append("The map opens on all but the farthest accounts; “Far-off ones too” shows those.")
     if accounts["unlocated"] == 1:
         notes.append("1 account has no place on the map.")
     elif accounts["unlocated"]:
