@@ -21,7 +21,6 @@ from maps.comparison.continuity import continuity
 from maps.pages.colours import BACKGROUND, FILL_OPACITY, PALETTE
 from maps.pages.drawing import (
     Drawing,
-    add_layer_control,
     add_tiles,
     empty_map,
     home_word,
