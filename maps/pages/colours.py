@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PALETTE = ("#fdd824", "#1890df", "#14ec97", "#a22200", "#042aa1", "#ab5b84", "#7cb535", "#82dffb", "#390d53")
-FILL_OPACITY = 0.65
+PALETTE = ("#3e76da", "#ffda76", "#ff9a82", "#7bffcc", "#a86099", "#6b892b", "#b7eaff", "#cc5365", "#b8adff")
+FILL_OPACITY = 0.8
 BACKGROUND = "#f4f6f8"
 # Least distance in CIE Lab (ΔE*ab, CIE 1976) between any two colours of the palette as filled areas; about ten times
 # what a trained eye can just see.

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 _NO_TERRITORY = -1
+_NOWHERE = (-10.0, -10.0, 10.0, 10.0)
+# The main part of a map has this fraction of all places, west to east and south to north; it goes on as far as no gap is
+# wider than this fraction of it.
+_MAIN_FRACTION = 0.985
+_GAP_FRACTION = 0.04
 # x and y of an unknown plane are drawn on a square of this many map units.
 _PLANE_SIDE = 1000.0
 
@@ -42,11 +47,14 @@ class Drawing:
         Whether the planner's own x and y are drawn, which no other map fits.
     cropped : bool
         Whether :meth:`bounds` left far-off places out.
+    whole : tuple of float
+        The same bounds with those places in them, once :meth:`bounds` was asked.
     """
 
     def __init__(self, problem: PlanningProblem) -> None:
         self.planar = problem.config.travel.metric == "euclidean"
         self.cropped = False
+        self.whole = _NOWHERE
         self.low, self.scale = np.zeros(2), 1.0
         if self.planar:
             known = np.vstack([account_points(problem), home_points(problem)])
@@ -64,14 +72,13 @@ class Drawing:
         known = np.vstack(points)
         known = known[np.isfinite(known).all(axis=1)]
         if len(known) == 0:
-            return (-10.0, -10.0, 10.0, 10.0)
-        low, high = known.min(axis=0), known.max(axis=0)
-        inner_low, inner_high = np.quantile(known, 0.005, axis=0), np.quantile(known, 0.995, axis=0)
-        if len(known) > 200 and (inner_high - inner_low).max() < 0.6 * (high - low).max():
-            self.cropped = True
-            low, high = inner_low, inner_high  # a few accounts across an ocean would make all the others small
-        pad = 0.02 * max(float((high - low).max()), 0.05)
-        return (float(low[0]) - pad, float(low[1]) - pad, float(high[0]) + pad, float(high[1]) + pad)
+            return _NOWHERE
+        self.whole = _padded(known)
+        near = known[_main_part(known)]
+        if len(known) > 200 and np.ptp(near, axis=0).max() < 0.6 * np.ptp(known, axis=0).max():
+            self.cropped = True  # a few accounts across an ocean would make all the others small
+            return _padded(near)
+        return self.whole
 
     def features(self, geometry: NDArray[np.object_], bounds: tuple[float, float, float, float]) -> dict[str, Any]:
         """Return shapes of the plane as GeoJSON; the property ``t`` is their place in `geometry`."""
@@ -87,6 +94,28 @@ class Drawing:
                 if shape is not None and not shape.is_empty
             ],
         }
+
+
+def _padded(points: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    low, high = points.min(axis=0), points.max(axis=0)
+    pad = 0.02 * max(float((high - low).max()), 0.05)
+    return (float(low[0]) - pad, float(low[1]) - pad, float(high[0]) + pad, float(high[1]) + pad)
+
+
+def _main_part(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points are of the main part: in the shortest stretches that hold nearly all, and whatever adjoins those."""
+    inside = np.ones(len(points), dtype=bool)
+    for axis in (1, 0, 1, 0):  # what one axis leaves out may have stretched the other
+        values = np.sort(points[inside, axis])
+        held = int(np.ceil(_MAIN_FRACTION * len(values)))
+        first = int(np.argmin(values[held - 1 :] - values[: len(values) - held + 1]))
+        last = first + held - 1
+        gap = _GAP_FRACTION * (values[last] - values[first])
+        wide = np.flatnonzero(np.diff(values) > gap)
+        low = values[int(wide[wide < first].max(initial=-1)) + 1]
+        high = values[int(wide[wide >= last].min(initial=len(values) - 1))]
+        inside &= (points[:, axis] >= low) & (points[:, axis] <= high)
+    return inside
 
 
 def to_plane(shapes: gpd.GeoDataFrame) -> NDArray[np.object_]:
@@ -135,8 +164,8 @@ def territory_look(territory_id: str, name: str, colour: str) -> dict[str, str]:
         "id": territory_id,
         "name": name,
         "colour": colour,
-        "line": darker(colour, 0.35),
-        "dot": darker(colour, 0.45),
+        "line": darker(colour, 0.45),
+        "dot": darker(colour, 0.55),
     }
 
 
@@ -154,7 +183,7 @@ def empty_map(title: str, *, planar: bool, tiles: dict[str, str] | None) -> Offl
         title,
         crs="Simple" if planar else "EPSG3857",
         image_source=tile_origin(tiles["url"] if tiles else None),
-        zoom_snap=0.25,
+        zoom_snap=0.05,  # fine enough for what a page opens on to fill its window
         zoom_delta=0.5,
         wheel_px_per_zoom_level=100,
         control_scale=False,

@@ -77,10 +77,13 @@ def written_colours(path: Path) -> dict[str, str]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         properties = [feature["properties"] for feature in told["features"] if feature.get("properties")]
-        return {str(p["territory_id"]): p["colour"] for p in properties if "territory_id" in p and p.get("colour") in PALETTE}
+        return {
+            str(p["territory_id"]): p["colour"]
+            for p in properties
+            if "territory_id" in p and p.get("colour") in PALETTE
+        }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}  # it only says which colours are to stay
-
 
 
 def _joined(places: NDArray[np.float64]) -> set[tuple[int, int]]:

@@ -162,7 +162,7 @@ def territory_picture(facts: ReportFacts, drawn: DrawnTerritories) -> Markup:
     seen = view.shapes(drawn.shapes, _TOLERANCE_PX * (1 + len(facts.ids) / 400))
     homes = view.pixels(drawn.homes)
     parts = [
-        f'<path d="{_path(shape)}" fill="{colour}" stroke="{darker(colour, 0.35)}"/>'
+        f'<path d="{_path(shape)}" fill="{colour}" stroke="{darker(colour, 0.45)}"/>'
         for shape, colour in zip(seen, drawn.colours, strict=True)
         if shape is not None
     ]
@@ -200,7 +200,7 @@ def rep_picture(facts: ReportFacts, drawn: DrawnTerritories, row: int, *, tolera
     others = "".join(_path(s) for t, s in enumerate(seen) if s is not None and t != row)
     areas = f'<path class="other" d="{others}"/>'
     if seen[row] is not None:
-        areas += f'<path d="{_path(seen[row])}" fill="{colour}" stroke="{darker(colour, 0.35)}" fill-opacity="{FILL_OPACITY}"/>'
+        areas += f'<path d="{_path(seen[row])}" fill="{colour}" stroke="{darker(colour, 0.45)}" fill-opacity="{FILL_OPACITY}"/>'
     members = facts.members[row]
     comes = members[facts.changed[members]]
     goes = np.flatnonzero((facts.owner == row) & (facts.territory != row))

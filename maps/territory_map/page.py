@@ -77,6 +77,7 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     data = {
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],
+        "whole": [[drawn.whole[1], drawn.whole[0]], [drawn.whole[3], drawn.whole[2]]],
         "opacity": FILL_OPACITY,
         "territories": _looks(problem, plan, geometry, drawn, colours),
         "shapes": drawn.features(geometry, bounds),

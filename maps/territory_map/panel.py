@@ -133,7 +133,7 @@ def _notes(are_drawn: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
     if accounts["dots"]:
         notes.append("Close up, each account is a dot.")
     if data["cropped"]:
-        notes.append("The map opens on all but the farthest accounts; zoom out to see those.")
+        notes.append("The map opens on all but the farthest accounts; “Far-off ones too” shows those.")
     return notes
 
 
