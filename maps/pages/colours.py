@@ -1,8 +1,9 @@
 """Colours that tell neighbouring territories apart, also for the colour-blind.
 
-The palette began with Okabe and Ito's (2008), moved until every pair stays apart as it is drawn on the map: seen
+The palette was searched for: nine soft, light colours, every pair of which stays apart as it is drawn on the map, seen
 normally, with protanopia, with deuteranopia and with tritanopia, simulated as in Machado, Oliveira & Fernandes (2009),
-"A physiologically-based model for simulation of color vision deficiency". A test repeats that computation.
+"A physiologically-based model for simulation of color vision deficiency". A test repeats that computation. They are light
+enough for dark names and dots, and mild enough to cover a whole country.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import shapely
 
 from maps import territory_shapes, write_map
 from maps.pages.columns import encode_sentences
+from maps.pages.drawing import Drawing
 from maps.pages.offline import script_json
 from maps.territory_map.accounts import drawn_accounts
 from maps.territory_map.page import map_page
@@ -210,3 +211,19 @@ def test_missing_names_fall_back_to_the_id(midwest, build_plan, unpack):
         midwest, build_plan(midwest), accounts[["longitude", "latitude"]].to_numpy(), np.zeros(300, dtype=np.intp)
     )
     assert unpack(drawn.columns)["name"][0] == ""
+
+
+def test_a_map_opens_on_the_main_part_and_knows_how_far_the_rest_reaches(build_problem):
+    rng = np.random.default_rng(0)
+    mainland = rng.uniform((-124, 25), (-67, 49), (3000, 2))
+    far = np.array([(-155.0, 20.0), (-150.0, 61.0), (-66.1, 18.4)] * 8 + [(-62.9, 44.6), (-93.0, 15.0)])
+    places = np.vstack([mainland, far])
+    drawn = Drawing(build_problem(places[:, 0], places[:, 1], {"R1": (-95.0, 40.0)}))
+    west, south, east, north = drawn.bounds(places)
+    assert drawn.cropped
+    assert (west, south, east, north) == pytest.approx((-124, 25, -67, 49), abs=1.5)
+    assert drawn.whole[0] < -155
+    assert drawn.whole[3] > 61
+    whole = Drawing(build_problem(mainland[:, 0], mainland[:, 1], {"R1": (-95.0, 40.0)}))
+    assert whole.bounds(mainland) == whole.whole
+    assert not whole.cropped
