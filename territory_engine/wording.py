@@ -59,7 +59,8 @@ def limit_text(value: float, side: str, *, whole: bool) -> str:
     if not math.isfinite(value):
         return "–"
     if abs(value) >= _MOST_WRITTEN_OUT:
-        return number(value)
+        unit = 10.0 ** (math.floor(math.log10(abs(value))) - 3)
+        return number(unit * (math.floor(value / unit) if side == "upper" else math.ceil(value / unit)))
     decimals = 0
     if not whole and value != 0:
         decimals = min(12, max(0, _LIMIT_DIGITS - 1 - math.floor(math.log10(abs(value)))))

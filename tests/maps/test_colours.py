@@ -168,6 +168,19 @@ def test_a_plan_keeps_the_colours_of_another_and_writes_them(build_problem, buil
     assert written_colours(tmp_path / "none.geojson") == {}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "null", "[]", '{"features": null}', '{"features": [1]}', '{"features": [{"properties": [1]}]}', '{"features": [{}]}',
+        '{"features": [{"properties": {"territory_id": "R1", "colour": ["#fdd824"]}}]}',
+        '{"features": [{"properties": {"territory_id": "R1", "colour": "red;background:url(https://example.org)"}}]}',
+    ],
+)  # fmt: skip
+def test_a_file_that_tells_no_colour_of_the_palette_tells_none(tmp_path, text):
+    (tmp_path / "t.geojson").write_text(text, encoding="utf-8")
+    assert written_colours(tmp_path / "t.geojson") == {}
+
+
 def test_fewer_reps_leave_the_colours_of_the_others_alone(build_problem, build_plan):
     rng = np.random.default_rng(1)
     reps = {f"R{i}": tuple(p) for i, p in enumerate(rng.uniform((-96, 40.5), (-90, 43.5), (8, 2)))}

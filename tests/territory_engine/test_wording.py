@@ -11,7 +11,7 @@ from territory_engine.wording import limit_text, measure_label, number, percent,
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1234567.8, "1,234,568"), (12.34, "12.3"), (0.5, "0.50"), (0.0123, "0.0123"), (-3.0, "−3"), (0, "0"), (1e-9, "0"), (None, "–"), (math.nan, "–"), (math.inf, "–")],
+    [(1234567.8, "1,234,568"), (12.34, "12.3"), (0.5, "0.50"), (0.0123, "0.0123"), (-3.0, "−3"), (0, "0"), (1e-9, "0"), (-1.23456e18, "−1.235e18"), (None, "–"), (math.nan, "–"), (math.inf, "–")],
 )  # fmt: skip
 def test_numbers_keep_about_four_digits(value, text):
     assert number(value) == text
@@ -76,6 +76,8 @@ def test_quantities_read_as_a_planner_would_say_them(amount, measure, comparativ
         (0.0, "lower", False, "0"),
         (-2.5, "lower", False, "−2.5"),
         (math.inf, "upper", True, "–"),
+        (1.23456e18, "upper", True, "1.234e18"),
+        (1.23412e18, "lower", False, "1.235e18"),
     ],
 )
 def test_a_load_of_the_limit_shown_keeps_the_limit(value, side, whole, text):
