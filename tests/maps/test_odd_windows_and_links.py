@@ -16,7 +16,7 @@ NONSENSE = (
     "at=NaN,1e99,99", "at=85,1e20,3", "at=41,-93,1e308", "at=-85,180,-99", "at=41,-93,Infinity", "at=0x10,,",
     "divider=NaN", "divider=1e99", "left=__proto__&right=constructor", "measure=%&scenario=__proto__",
 )  # fmt: skip
-SEES_ALL = "map.getBounds().contains(plan.bounds) && map.getZoom() === plan.fitZoom"
+SEES_ALL = "map.getBounds().contains(plan.bounds) && Math.abs(map.getZoom() - plan.fitZoom) < 0.01"
 
 
 @pytest.mark.parametrize("kind", ["map", "planar_map", "diff", "comparison_map"])
@@ -42,7 +42,9 @@ def test_a_map_that_opens_without_room_shows_all_once_it_has_some(
         seen.page.evaluate(f"() => {{ map.setView({closer}); }}")
         seen.page.set_viewport_size({"width": 900, "height": 700})
         seen.page.wait_for_timeout(300)
-        assert seen.page.evaluate("map.getZoom() === plan.fitZoom + 2")  # who came closer stays where they are
+        assert seen.page.evaluate(
+            "Math.abs(map.getZoom() - plan.fitZoom - 2) < 0.06"
+        )  # who came closer stays where they are
 
 
 def test_a_comparison_is_no_wider_than_a_telephone(pages: dict[str, Path], visit: Any) -> None:
