@@ -1,7 +1,8 @@
 """The pictures of docs/gallery.md, taken from real pages of real plans in a real browser.
 
 usage: python -m benchmarks.gallery [--iowa DIR] [--rebalanced DIR] [--scenarios DIR] [--fdic-plan DIR]
-                                    [--fdic BRANCHES.csv.gz [--zips ZIPS.csv.gz]] [--only NAME ...] [--work out/gallery]
+                                    [--fdic BRANCHES.csv.gz [--zips ZIPS.csv.gz]] [--only NAME ...] [--pictures docs/images/gallery]
+                                    [--work out/gallery]
 
 ``make gallery`` is the same without options. Plans that are not given are solved first: Iowa, Iowa without R03 with as few
 moves as pay, and Iowa's scenarios, a minute or two in all; US bank branches only from the FDIC's file (``--fdic``, as for
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"no picture is called {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SHOTS)}"
         )
     pages = _pages({shot.plan for shot in wanted}, options)
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    options.pictures.mkdir(parents=True, exist_ok=True)
     failed = []
     with chromium() as browser:
         for shot in wanted:
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{shot.name}: left as it is, for want of a plan of {shot.plan}")
                 continue
             try:
-                size = _save(_taken(browser, shot, pages[shot.plan] / shot.page), PICTURES / f"{shot.name}.png")
+                size = _save(_taken(browser, shot, pages[shot.plan] / shot.page), options.pictures / f"{shot.name}.png")
                 print(f"{shot.name}: {size / 1000:.0f} kB")
             except Exception as error:  # one picture that fails must not keep the others from being taken
                 failed.append(shot.name)
@@ -87,6 +88,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     ):
         parser.add_argument(name, type=Path, help=what)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="some pictures")
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="where the pictures go")
     parser.add_argument("--work", type=Path, default=ROOT / "out" / "gallery", help="where plans and pages go")
     return parser.parse_args(arguments)
 
@@ -221,10 +223,6 @@ def _look_at(latitude: float, longitude: float, zoom: float) -> Callable[[Page],
     return lambda page: page.evaluate(f"map.setView([{latitude}, {longitude}], {zoom}, {{animate: false}})")
 
 
-def _choose_scenario(place: int) -> Callable[[Page], None]:
-    return lambda page: page.locator('input[name="scenario"]').nth(place).check()
-
-
 def _sheet(*words: str) -> Callable[[Page], Image]:
     """Print the page and take the first sheet that says one of these words, the earlier ones rather; else the first."""
 
@@ -273,9 +271,11 @@ SHOTS = (
     Shot("iowa_measure", "iowa", "map.html", prepare=_colour_by("revenue")),
     Shot("iowa_details", "iowa", "map.html", fragment=f"territory={LEAVER}"),
     Shot("iowa_search", "iowa", "map.html", prepare=_find("hy-vee")),
+    Shot("iowa_telephone", "iowa", "map.html", size=(390, 800)),
     Shot("branches", "branches", "map.html"),
     Shot("branches_near", "branches", "map.html", prepare=_look_at(40.72, -73.95, 9)),
-    Shot("scenarios", "scenarios", "comparison_map.html", prepare=_choose_scenario(1)),
+    Shot("scenarios", "scenarios", "comparison_map.html"),
+    Shot("scenario_figures", "scenarios", "comparison.html"),
     Shot("changes", "changes", "diff.html", size=(1400, 1000)),
     Shot("report", "iowa", "report.html", take=_sheet()),
     Shot("report_fairness", "iowa", "report.html", take=_sheet("Gini", "fair", "Loads")),

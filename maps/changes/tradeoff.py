@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from maps.changes.page import write_diff
+from maps.pages.scales import readable_above
 from scenarios.differences import compare_plans
 from scenarios.today import todays_plan
 from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences, limit_sentence, more_saves
@@ -177,12 +179,12 @@ def trade_off_chart(
     parts += [
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="#ddd"/>'
         f'<text x="{_LEFT - 6}" y="{y(v) + 4:.1f}" text-anchor="end" class="value">{escape(told(float(v)))}</text>'
-        for v in np.linspace(low, high, 5)[1:-1]
+        for v in _round_ticks(low, high)
     ]
     foot = _HEIGHT - _BOTTOM + 16
     parts += [
         f'<text x="{x(v):.1f}" y="{foot:.0f}" text-anchor="middle" class="value">{escape(percent(float(v)))}</text>'
-        for v in np.linspace(0, reach, 5)
+        for v in _round_ticks(0.0, reach)
     ]
     parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 4:.0f}">{escape(axis)}</text>')
     dashes = ("", "6 4", "2 3")
@@ -210,6 +212,12 @@ def trade_off_chart(
         f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-label="{escape(title)}"'
         f' font-size="12" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Return the numbers from `low` to `high` in steps of one readable digit, at most six of them."""
+    step = readable_above((high - low) / 5)
+    return [float(f"{k * step:.12g}") for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _points(rebalancing: Rebalancing, table: pd.DataFrame, chosen: str) -> Markup:
