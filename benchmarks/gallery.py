@@ -248,8 +248,7 @@ def _as_seen_by_all(page: Page) -> Image:
     for deficiency, label in VISION.items():
         session.send("Emulation.setEmulatedVisionDeficiency", {"type": deficiency or "none"})
         picture = _screenshot(page.locator(".leaflet-container").first)
-        ImageDraw.Draw(picture).rectangle((0, picture.height - 26, 190, picture.height), fill="#ffffff")
-        ImageDraw.Draw(picture).text((8, picture.height - 20), label, fill="#16202b", font_size=15)
+        ImageDraw.Draw(picture).text((picture.width / 2, 12), label, fill="#16202b", font_size=17, anchor="mt")
         seen.append(picture)
     width, height = seen[0].size
     both = Image.new("RGB", (2 * width + 8, 2 * height + 8), "#ffffff")
@@ -279,7 +278,7 @@ SHOTS = (
     Shot("changes", "changes", "diff.html", size=(1400, 1000)),
     Shot("report", "iowa", "report.html", take=_sheet()),
     Shot("report_fairness", "iowa", "report.html", take=_sheet("Gini", "fair", "Loads")),
-    Shot("report_rep", "iowa", "report.html", take=_sheet(f"({LEAVER})", LEAVER)),
+    Shot("report_rep", "iowa", "report.html", fragment=f"rep-{LEAVER}", take=_sheet()),
     Shot("iowa_colour_vision", "iowa", "map.html", size=(1160, 600), take=_as_seen_by_all),
 )
 

@@ -30,6 +30,7 @@ _NOWHERE = (-10.0, -10.0, 10.0, 10.0)
 # wider than this fraction of it.
 _MAIN_FRACTION = 0.985
 _GAP_FRACTION = 0.04
+_CROPPED_BELOW = 0.75  # of the whole extent: otherwise leaving places out gains little
 # x and y of an unknown plane are drawn on a square of this many map units.
 _PLANE_SIDE = 1000.0
 
@@ -75,7 +76,7 @@ class Drawing:
             return _NOWHERE
         self.whole = _padded(known)
         near = known[_main_part(known)]
-        if len(known) > 200 and np.ptp(near, axis=0).max() < 0.6 * np.ptp(known, axis=0).max():
+        if len(known) > 200 and np.ptp(near, axis=0).max() < _CROPPED_BELOW * np.ptp(known, axis=0).max():
             self.cropped = True  # a few accounts across an ocean would make all the others small
             return _padded(near)
         return self.whole
