@@ -47,6 +47,17 @@ def test_a_map_that_opens_without_room_shows_all_once_it_has_some(
         )  # who came closer stays where they are
 
 
+@pytest.mark.parametrize("kind", ["map", "diff", "comparison_map"])
+def test_a_page_whose_data_are_damaged_says_so(kind: str, pages: dict[str, Path], browser: Any, tmp_path: Path) -> None:
+    text = pages[kind].read_text(encoding="utf-8")
+    end = text.index("</script>", text.index('id="plan-data">'))
+    (tmp_path / "damaged.html").write_text(text[: end - 500] + text[end:], encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "damaged.html").as_uri())
+    assert "damaged" in page.get_by_role("alert").inner_text()
+    page.close()
+
+
 def test_a_comparison_is_no_wider_than_a_telephone(pages: dict[str, Path], visit: Any) -> None:
     with visit(pages["comparison"], size=(320, 640)) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= 320
