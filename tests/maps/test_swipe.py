@@ -181,3 +181,33 @@ def test_the_page_of_changes_has_both_plans_on_its_map_and_prints_them(
         assert "2027" in text
         assert "Who gains, who loses" in text
         assert f"1 / {len(sheets.texts)}" in sheets.texts[0]
+
+
+def test_of_very_many_names_the_free_ones_show_and_who_changes_first(tmp_path: Path, visit: Any) -> None:
+    from tests.maps.conftest import build_plan, build_problem
+
+    rng = np.random.default_rng(4)
+    reps = {f"Rep {k:02d}": tuple(p) for k, p in enumerate(rng.uniform((-96, 40.5), (-90, 43.5), (44, 2)).tolist())}
+    places = rng.uniform(-96, -90, 300), rng.uniform(40.5, 43.5, 300)
+    made = [build_problem(*places, {r: p for r, p in reps.items() if r not in gone}) for gone in ((), ("Rep 07",))]
+    plans = [(problem, build_plan(problem)) for problem in made]
+    write_diff(compare_plans(*plans), *plans, tmp_path / "diff.html")
+    with visit(tmp_path / "diff.html") as seen:
+        shown = []
+        for closer in (0, 1.5):
+            seen.page.evaluate(f"() => {{ map.setZoom(plan.fitZoom + {closer}, {{animate: false}}); }}")
+            boxes = np.array(
+                seen.page.evaluate(
+                    """() => [...document.querySelectorAll(".leaflet-left-names-pane .label.free span")].map((e) => {
+                      const box = e.getBoundingClientRect();
+                      return [box.left, box.top, box.right, box.bottom];
+                    })"""
+                )
+            )
+            apart = (boxes[:, None, :2] >= boxes[None, :, 2:] - 1).any(axis=2)
+            apart |= apart.T
+            np.fill_diagonal(apart, True)
+            assert apart.all()
+            shown.append(len(boxes))
+        assert "Rep 07" in " ".join(seen.page.locator(".leaflet-left-names-pane .label.free").all_inner_texts())
+    assert 0 < shown[0] < shown[1] <= 44
