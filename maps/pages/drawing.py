@@ -188,6 +188,7 @@ def empty_map(title: str, *, planar: bool, tiles: dict[str, str] | None) -> Offl
         zoom_delta=0.5,
         wheel_px_per_zoom_level=100,
         control_scale=False,
+        fade_animation=False,  # every tile that fades in is painted again in every frame
     )
 
 

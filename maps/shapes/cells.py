@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import ConvexHull, Delaunay, QhullError, cKDTree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +46,27 @@ def wgs84(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Undo :func:`mercator`: longitude and latitude in degrees, shape ``(n, 2)``."""
     latitude = np.degrees(np.arcsin(np.tanh(np.radians(points[:, 1]))))
     return np.column_stack([points[:, 0], latitude])
+
+
+def grid_cells(points: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Return the middle of every square of a grid that holds any of the points, each once, shape ``(m, 2)``."""
+    return np.asarray(np.round(points[one_of_each_cell(points, width)] / width) * width, dtype=np.float64)
+
+
+def one_of_each_cell(points: NDArray[np.float64], width: float) -> NDArray[np.intp]:
+    """Return the first point in every square of a grid that holds any, as rows of `points`, shape ``(m,)``."""
+    column, row = np.round(points / width).astype(np.int64).T
+    column, row = column - column.min(initial=0), row - row.min(initial=0)
+    _, first = np.unique(column * 2**32 + row, return_index=True)
+    return np.asarray(first, dtype=np.intp)
+
+
+def hull_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the points, shape ``(m, 2)``, whose convex hull is that of all: few of many, or all where they are on a line."""
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except (QhullError, ValueError):  # fewer than three, or all on a line
+        return points
 
 
 def territory_cells(points: NDArray[np.float64], owner: NDArray[np.intp], n_territories: int) -> NDArray[np.object_]:
@@ -100,9 +121,9 @@ def _sites(
     points: NDArray[np.float64], owner: NDArray[np.intp], extent: float, fraction: float
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return one site per place and owner; owners who share a place stand a hair's breadth apart, so none is lost."""
-    grid = np.round((points - points.min(axis=0)) / (extent * fraction)).astype(np.int64)
-    place = grid[:, 0] * 2**32 + grid[:, 1]
-    order = np.lexsort((owner, place))
+    column, row = np.round((points - points.min(axis=0)) / (extent * fraction)).astype(np.int64).T
+    place = column * (row.max() + 1) + row
+    order = np.argsort(place * (owner.max() + 1) + owner, kind="stable")
     place, owner = place[order], owner[order]
     new_place = np.r_[True, place[1:] != place[:-1]]
     keep = new_place | np.r_[True, owner[1:] != owner[:-1]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from maps.shapes.cells import ONE_PLACE_FRACTION, mercator
+from maps.shapes.cells import ONE_PLACE_FRACTION, grid_cells, hull_points, mercator, one_of_each_cell
 from maps.shapes.land import is_few, land_of
 from territory_engine.config import NO_BACKGROUND
 
@@ -67,8 +67,7 @@ def surroundings(points: NDArray[np.float64], apart: float | None = None) -> Any
         How far accounts stand from each other, as :func:`spacing` says; by default of these accounts.
     """
     reach = 2.0 * (spacing(points) if apart is None else apart)
-    cells = np.unique(np.round(points / reach).astype(np.int64), axis=0) * reach
-    blobs = shapely.union_all(shapely.buffer(shapely.points(cells), 1.5 * reach, quad_segs=4))
+    blobs = shapely.union_all(shapely.buffer(shapely.points(grid_cells(points, reach)), 1.5 * reach, quad_segs=4))
     return shapely.simplify(
         shapely.buffer(shapely.buffer(blobs, 3 * reach, quad_segs=4), -3 * reach, quad_segs=4), reach / 20
     )
@@ -79,7 +78,7 @@ def spacing(points: NDArray[np.float64]) -> float:
     extent = float(np.ptp(points, axis=0).max())
     if extent <= ONE_PLACE_FRACTION * max(float(np.abs(points).max()), 1e-3):
         return 0.05
-    hull = shapely.convex_hull(shapely.multipoints(points)).area
+    hull = shapely.convex_hull(shapely.multipoints(hull_points(points))).area
     typical = float(np.sqrt(hull / len(points)))
     return float(np.clip(typical, extent / 150, extent / 25))
 
@@ -127,7 +126,9 @@ def _with_discs(land: Any, points: NDArray[np.float64], outside: NDArray[np.bool
     # Most of them stand on a shore that the outlines cut short: a small disc is enough to show them.
     near = np.quantile(points, 0.99, axis=0) - np.quantile(points, 0.01, axis=0)
     radius = max(min(spacing(points), float(near.max()) / 500 or 0.05), _LEAST_SPACING)
-    return shapely.union(land, shapely.union_all(shapely.buffer(shapely.points(points[outside]), radius, quad_segs=4)))
+    far = points[outside]
+    far = far[one_of_each_cell(far, radius / 4)]  # whose discs show the others in their squares as well
+    return shapely.union(land, shapely.union_all(shapely.buffer(shapely.points(far), radius, quad_segs=4)))
 
 
 def _near_spacing(points: NDArray[np.float64]) -> float:

@@ -120,3 +120,14 @@ def test_among_streets_spots_are_counted_and_lone_accounts_named(
         keep_picture(page, "accounts_among_streets")
         look_close(page, 0, 7)
         assert page.get_attribute(".account-names", "data-names") == "0"
+
+
+def test_where_accounts_are_many_as_many_are_named_as_there_is_room_for(build_problem, build_plan, visit, tmp_path):
+    rng = np.random.default_rng(0)
+    problem = build_problem(
+        np.r_[rng.normal(-93.0, 0.01, 700), -90.0], np.r_[rng.normal(42.0, 0.007, 700), 43.0], {"R1": (-93.0, 42.0)}
+    )
+    write_map(problem, build_plan(problem), tmp_path / "map.html")
+    with visit(tmp_path / "map.html") as seen:
+        seen.page.evaluate("() => { map.setView([42, -93], 15, {animate: false}); }")
+        assert 20 < int(seen.page.get_attribute(".account-names", "data-names")) <= 150

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from maps import territory_shapes, write_geojson
-from maps.shapes.cells import mercator, territory_cells, wgs84
+from maps.shapes.cells import grid_cells, hull_points, mercator, one_of_each_cell, territory_cells, wgs84
 from territory_engine.config import parse_config
 from territory_engine.planner import solve
 from territory_engine.reading.loading import load_frames
@@ -185,3 +185,22 @@ def test_territories_of_hexagons_have_no_slits(tmp_path):
 
 def slits_of(shape):
     return [shapely.polygons(ring) for part in shapely.get_parts(shape) for ring in part.interiors]
+
+
+def test_the_hull_of_many_points_is_that_of_few_of_them():
+    points = np.random.default_rng(0).normal(size=(5000, 2))
+    few = hull_points(points)
+    assert len(few) < 100
+    assert shapely.convex_hull(shapely.multipoints(few)).equals(shapely.convex_hull(shapely.multipoints(points)))
+    line = np.column_stack([np.arange(9.0), np.arange(9.0)])
+    assert len(hull_points(line)) == 9
+
+
+def test_one_point_stands_for_each_square_of_a_grid():
+    points = np.random.default_rng(0).uniform(-1e6, 1e6, (3000, 2))
+    first = one_of_each_cell(points, 1e5)
+    middles = grid_cells(points, 1e5)
+    assert (
+        len(first) == len(middles) == len(np.unique(middles, axis=0)) == len(np.unique(np.round(points / 1e5), axis=0))
+    )
+    assert np.abs(points[first] - middles).max() <= 5e4

@@ -234,6 +234,11 @@ def test_names_never_cover_each_other_and_more_show_where_there_is_room(build_pr
             apart |= apart.T
             np.fill_diagonal(apart, True)
             assert apart.all()
+            houses = seen.page.locator(".house").count()
+            assert houses == 0 if closer < 2.5 else 0 < houses < 44
+        seen.page.locator(".leaflet-marker-icon .house").first.locator("xpath=..").focus()
+        seen.page.evaluate("() => { map.panBy([9000, 9000], {animate: false}); }")
+        assert seen.page.locator(".house").count() == 1, "the one that has the keyboard keeps it"
     assert 0 < shown[0] < 44
     assert shown == sorted(shown)
     assert shown[-1] > shown[0]

@@ -13,7 +13,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from maps.shapes.cells import mercator
+from maps.shapes.cells import grid_cells, hull_points, mercator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,7 +143,7 @@ def _reached(
     among = np.isin(land.area[near], land.area[held[held >= 0]])
     empty = np.flatnonzero(covered & ~among)  # states, because a country without accounts is not asked for
     if len(empty):
-        hull = shapely.convex_hull(shapely.multipoints(points))
+        hull = shapely.convex_hull(shapely.multipoints(hull_points(points)))
         among[empty] = shapely.area(shapely.intersection(shapes[empty], hull)) >= _AMONG_FRACTION * size[empty]
     return np.asarray(covered & among, dtype=np.bool_)
 
@@ -155,5 +155,4 @@ def _radius(points: NDArray[np.float64]) -> float:
 
 def _reach(points: NDArray[np.float64], radius: float) -> shapely.Geometry:
     """Return everything within a radius of any of the accounts, roughly."""
-    cells = np.unique(np.round(points / (radius / 2)).astype(np.int64), axis=0) * (radius / 2)
-    return shapely.union_all(shapely.buffer(shapely.points(cells), radius, quad_segs=4))
+    return shapely.union_all(shapely.buffer(shapely.points(grid_cells(points, radius / 2)), radius, quad_segs=4))
