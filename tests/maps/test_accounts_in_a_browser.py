@@ -124,9 +124,10 @@ def test_among_streets_spots_are_counted_and_lone_accounts_named(
 
 def test_where_accounts_are_many_as_many_are_named_as_there_is_room_for(build_problem, build_plan, visit, tmp_path):
     rng = np.random.default_rng(0)
-    problem = build_problem(
-        np.r_[rng.normal(-93.0, 0.01, 700), -90.0], np.r_[rng.normal(42.0, 0.007, 700), 43.0], {"R1": (-93.0, 42.0)}
-    )
+    # A town, and as many accounts around it that the map opens on all of them.
+    longitude = np.r_[rng.normal(-93.0, 0.02, 700), rng.uniform(-96.0, -90.0, 200)]
+    latitude = np.r_[rng.normal(42.0, 0.014, 700), rng.uniform(40.5, 43.5, 200)]
+    problem = build_problem(longitude, latitude, {"R1": (-93.0, 42.0)})
     write_map(problem, build_plan(problem), tmp_path / "map.html")
     with visit(tmp_path / "map.html") as seen:
         seen.page.evaluate("() => { map.setView([42, -93], 15, {animate: false}); }")

@@ -229,7 +229,8 @@ def test_names_never_cover_each_other_and_more_show_where_there_is_room(build_pr
         for closer in (0, 1, 2.5):
             seen.page.evaluate(f"map.setZoom(plan.fitZoom + {closer}, {{animate: false}})")
             boxes = np.array(seen.page.evaluate(BOXES))
-            shown.append(len(boxes))
+            shown.append(seen.page.evaluate("names_element.boxes.length"))
+            assert 0 < len(boxes) <= shown[-1]
             apart = (boxes[:, None, :2] >= boxes[None, :, 2:]).any(axis=2)
             apart |= apart.T
             np.fill_diagonal(apart, True)
@@ -271,6 +272,8 @@ def test_layers_switch_and_several_accounts_at_one_spot_are_listed(drawn, visit)
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         assert page.locator(".leaflet-popup strong").inner_text() == "Account 11"
+        page.locator(".leaflet-popup button.plain").click()
+        assert page.locator(".spot li button").count() == 4
         page.keyboard.press("Escape")
         page.locator(".leaflet-popup").wait_for(state="detached")
 
