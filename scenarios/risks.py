@@ -177,7 +177,7 @@ class _View:
 
     def load_of(self, rule: BalanceRule) -> NDArray[np.float64]:
         """Load of every territory as the plan has it, shape ``(n_territories,)``."""
-        column = "accounts" if rule.measure == "count" and "count" not in self.plan.territories else rule.measure
+        column = self.plan.load_column(rule.measure)
         if column not in self.plan.territories:
             return self.total(self.loads(rule.measure))
         return self.plan.territories[column].to_numpy(np.float64)
@@ -291,21 +291,18 @@ def _dependence(view: _View, measure: str, load: NDArray[np.float64], total: NDA
         if part >= DEPENDENCE_FRACTION:
             case = Case(view.ids[t], view.accounts[mine[0]], part, top_three=float(load[mine[:3]].sum() / total[t]))
             (heavy if part >= HEAVY_DEPENDENCE_FRACTION else some).append(case)
-    for severity, threshold, cases in (
-        ("high", HEAVY_DEPENDENCE_FRACTION, heavy),
-        ("medium", DEPENDENCE_FRACTION, some),
-    ):
-        ordered = tuple(sorted(cases, key=lambda c: -c.value))
-        yield Risk("dependence", severity, ordered, measure, threshold)  # type: ignore[arg-type]  # one of the literals
+    for cases, threshold in ((heavy, HEAVY_DEPENDENCE_FRACTION), (some, DEPENDENCE_FRACTION)):
+        severity: Severity = "high" if cases is heavy else "medium"
+        yield Risk("dependence", severity, tuple(sorted(cases, key=lambda c: -c.value)), measure, threshold)
 
 
 def _of_places(view: _View) -> Iterator[Risk]:
     nothing = np.full(len(view.travel), math.nan)
     source = view.problem.accounts.get("location_source")
     if source is not None and view.problem.travel_table is None:
-        for kind, severity, said in (("no_place", "medium", "none"), ("by_postal_code", "low", "postal_code")):
-            rows = np.flatnonzero((source == said).to_numpy())
-            yield _of_rows(view, kind, severity, "", rows, nothing, math.nan)  # type: ignore[arg-type]  # as above
+        nowhere, by_code = (np.flatnonzero((source == said).to_numpy()) for said in ("none", "postal_code"))
+        yield _of_rows(view, "no_place", "medium", "", nowhere, nothing, math.nan)
+        yield _of_rows(view, "by_postal_code", "low", "", by_code, nothing, math.nan)
     longest = np.full(len(view.ids), -math.inf)
     known = np.isfinite(view.travel) & (view.territory >= 0)
     np.maximum.at(longest, view.territory[known], view.travel[known])

@@ -132,6 +132,13 @@ class Plan:
         """Whether the plan chose where its territories are centred."""
         return CENTRE_ID in self.territories.columns
 
+    def load_column(self, measure: str) -> str:
+        """Return the column of ``territories`` that has a measure's loads; it may be missing.
+
+        That of ``"count"`` is ``"accounts"``, unless the planner's own accounts column is called ``count``.
+        """
+        return "accounts" if measure == "count" and "count" not in self.territories else measure
+
     def centre_places(self) -> NDArray[np.float64]:
         """Return where the territories are centred, shape ``(n_territories, 2)``: latitude and longitude, or x and y.
 

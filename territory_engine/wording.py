@@ -320,7 +320,7 @@ def _typical_load(problem: PlanningProblem, measure: str) -> float:
 
 
 def _load(plan: Plan, measure: str, rep_id: str) -> float:
-    column = "accounts" if measure == "count" and "count" not in plan.territories else measure
+    column = plan.load_column(measure)
     if column not in plan.territories or rep_id not in plan.territories.index:
         return math.nan
     return float(plan.territories[column].loc[rep_id])

@@ -256,11 +256,6 @@ def _loads(planned: Sequence[ScenarioResult]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _column(result: ScenarioResult, measure: str) -> str:
-    assert result.plan is not None
-    return "accounts" if measure == "count" and "count" not in result.plan.territories else measure
-
-
 def _load_table(planned: Sequence[ScenarioResult], measure: str, names: dict[str, str]) -> dict[str, Any]:
     rows = []
     for territory_id, name in names.items():
@@ -271,7 +266,7 @@ def _load_table(planned: Sequence[ScenarioResult], measure: str, names: dict[str
                 cells.append({"text": "–", "note": "", "colour": ""})
                 continue
             row: Any = r.plan.territories.loc[territory_id]
-            load = float(row[_column(r, measure)]) if _column(r, measure) in row.index else math.nan
+            load = float(row.get(r.plan.load_column(measure), math.nan))
             deviation = float(row.get(f"{measure}_deviation", math.nan))
             cells.append(
                 {

@@ -197,7 +197,7 @@ class ReportFacts:
         return self._loads[measure]
 
     def _summed(self, measure: str) -> NDArray[np.float64]:
-        column = "accounts" if measure == "count" and "count" not in self.plan.territories else measure
+        column = self.plan.load_column(measure)
         if column in self.plan.territories:
             return self.plan.territories[column].to_numpy(np.float64)
         return self.total(next(a.planned for a in self.amounts if a.measure == measure))

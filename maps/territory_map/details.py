@@ -90,8 +90,7 @@ def measure_facts(problem: PlanningProblem, plan: Plan, rule: BalanceRule) -> di
         ``track``: thousandths of a bar's length for the load, share, lower and upper limit, -1 for what there is not.
     """
     measure, n = rule.measure, len(plan.territories)
-    column = "accounts" if measure == "count" and "count" not in plan.territories else measure
-    loads = plan.territories[column].to_numpy(np.float64)
+    loads = plan.territories[plan.load_column(measure)].to_numpy(np.float64)
     deviations = plan.territories.get(f"{measure}_deviation", pd.Series(np.nan, plan.territories.index))
     whole, word = loads_are_whole(problem, measure), share_word(rule)
     told, allowed, tracks = [], [], []
@@ -111,8 +110,8 @@ def measure_facts(problem: PlanningProblem, plan: Plan, rule: BalanceRule) -> di
 
 def limit_states(problem: PlanningProblem, plan: Plan, rule: BalanceRule) -> list[str]:
     """Return for each territory ``"over"`` for a load at or above its upper limit, ``"under"`` at or below its lower one, else ``""``."""
-    column = "accounts" if rule.measure == "count" and "count" not in plan.territories else rule.measure
-    over, under = at_limits(plan.territories[column].to_numpy(np.float64), *reachable_limits(problem, rule))
+    loads = plan.territories[plan.load_column(rule.measure)].to_numpy(np.float64)
+    over, under = at_limits(loads, *reachable_limits(problem, rule))
     return ["over" if high else "under" if low else "" for high, low in zip(over, under, strict=True)]
 
 
