@@ -100,7 +100,7 @@ def test_a_list_that_is_gone_or_changed_fails_by_its_hash(copy: Path) -> None:
 
 def test_the_report_tells_the_first_steps_with_text_escaped(made: Path) -> None:
     page = (made / "report.html").read_text(encoding="utf-8")
-    assert "<h2>What changes</h2>" in page
+    assert "<h2>What changes and for whom</h2>" in page
     assert '<a href="moves.csv">' in page
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page

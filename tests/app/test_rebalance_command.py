@@ -95,7 +95,7 @@ def test_a_rebalancing_is_a_whole_directory_of_plans_and_says_what_it_found(
     assert {p.name for p in out.iterdir()} == {"rebalance.json", "rebalance.html", "tradeoff.csv", *names}
     assert [p.name for p in out.parent.iterdir()] == ["june"]
     for words in (
-        "must change hands" if record["fewest_moves"]["found"] else "No account has to",
+        "must change hands" if record["fewest_moves"]["found"] else "no account has to change hands",
         "R3's",
         f"open {out}",
     ):

@@ -60,7 +60,7 @@ addEventListener("load", () => setTimeout(() => {
     report.popup = document.querySelector(".leaflet-popup .account strong")?.innerText ?? "";
     report.markup = document.querySelectorAll("main img, main script, .leaflet-popup img").length;
     const i = moves.n - 1, at = map.latLngToContainerPoint(changes.points.latLng(i));
-    report.hit = dotAt(map.containerPointToLatLng(at)) >= 0;
+    report.hit = dotsOf.right.at(map.containerPointToLatLng(at)) >= 0;
     for (const box of document.querySelectorAll(".leaflet-control-layers-selector")) { box.click(); box.click(); }
     report.layers = document.querySelectorAll(".leaflet-control-layers-selector").length;
     report.painted = [...document.querySelectorAll("canvas.leaflet-tile")].some((c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v) => v));
