@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The same engine without windows: pages open in half the time.
+_SHELL = "chromium-headless-shell"
 # As root there is no sandbox; the others keep Chromium from talking to its maker's hosts, which would look like our requests.
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -38,14 +40,20 @@ _MARGINS = """(otherwise) => {
 }"""
 
 
-def chromium_path() -> str | None:
-    """Return where Chromium is on the PATH; None without one."""
-    return next((found for found in map(shutil.which, _NAMES) if found), None)
+def chromium_path(*, shell: bool = False) -> str | None:
+    """Return where Chromium is on the PATH, with `shell` its headless shell where there is one; None without either."""
+    names = (_SHELL, *_NAMES) if shell else (*_NAMES, _SHELL)
+    return next((found for found in map(shutil.which, names) if found), None)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*, shell: bool = False) -> Iterator[Browser]:
     """Start Chromium, headless; it ends with the block.
+
+    Parameters
+    ----------
+    shell : bool
+        Prefer the headless shell: the same engine, lighter; what is measured, though, is to be what people have.
 
     Raises
     ------
@@ -54,7 +62,7 @@ def chromium() -> Iterator[Browser]:
     """
     from playwright.sync_api import sync_playwright
 
-    path = chromium_path()
+    path = chromium_path(shell=shell)
     if path is None:
         raise FileNotFoundError("no Chromium on the PATH. Remedy: apt-get install chromium, or your system's package")
     with sync_playwright() as playwright:

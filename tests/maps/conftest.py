@@ -258,7 +258,7 @@ def browser() -> Iterator[Any]:
     """Chromium, started once a module; it ends with the module, because Playwright's loop is in the way of others."""
     if chromium_path() is None:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
-    with chromium() as started:
+    with chromium(shell=True) as started:
         yield started
 
 

@@ -125,22 +125,36 @@ def test_the_search_finds_reps_first_and_accounts_without_their_accents(drawn, v
         assert page.locator("#found .name").all_inner_texts() == ["Muñoz Hardware"]
         find = page.locator("#find")
         find.fill("r2")
-        page.wait_for_timeout(50)
+        seen.wait_until("answered === 'r2'")
         assert page.locator("#found .name").first.inner_text() == "Rep R2"
         assert find.get_attribute("aria-expanded") == "true"
         assert find.get_attribute("aria-activedescendant") == "found-0"
         page.keyboard.press("Enter")
         assert page.locator("#details h2").inner_text() == "Rep R2"
         find.fill("account 1")
-        page.wait_for_timeout(50)
+        seen.wait_until("answered === 'account 1'")
         assert page.locator("#find-count").inner_text() == "110 found, the first 12 shown"
         page.keyboard.press("ArrowDown")
         assert find.get_attribute("aria-activedescendant") == "found-1"
         page.keyboard.press("Escape")
         assert find.get_attribute("aria-expanded") == "false"
         find.fill("xyzzy")
-        page.wait_for_timeout(50)
+        seen.wait_until("answered === 'xyzzy'")
         assert "Nothing" in page.locator("#find-count").inner_text()
+
+
+@pytest.mark.parametrize("key", ["Enter", "ArrowDown"])
+def test_keys_that_come_before_the_search_act_on_what_was_typed(key, drawn, visit):
+    with visit(drawn[0]) as seen:
+        page = seen.page
+        page.locator("#find").fill("r1")
+        seen.wait_until("answered === 'r1'")
+        # In one go, as on a large map by somebody who types fast: letters and a key before the page has searched.
+        page.evaluate(f"""find.value = "r2"; find.dispatchEvent(new Event("input"));
+                          find.dispatchEvent(new KeyboardEvent("keydown", {{key: "{key}", cancelable: true}}))""")
+        assert page.locator("#found .name").first.text_content() == "Rep R2"
+        opened = page.locator("#details h2")
+        assert (opened.inner_text() == "Rep R2") if key == "Enter" else not opened.is_visible()
 
 
 def test_an_account_without_a_place_is_found_and_tells_whose_it_is(build_problem, build_plan, visit, tmp_path):
@@ -155,6 +169,7 @@ def test_an_account_without_a_place_is_found_and_tells_whose_it_is(build_problem
         seen.wait_until("accounts.unplaced.n === 1")
         page.keyboard.press("/")
         page.keyboard.type("<img")
+        seen.wait_until("answered === '<img'")
         assert page.locator("#found li .name").all_inner_texts() == [MARKUP]
         page.keyboard.press("Enter")
         told = page.locator(".leaflet-popup").inner_text()
