@@ -13,7 +13,7 @@ from scenarios.at_limits import at_limits, reachable_limits
 from scenarios.reported_measures import reported_loads, reported_measures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -114,7 +114,8 @@ def plan_risks(problem: PlanningProblem, plan: Plan) -> tuple[Risk, ...]:
             An account with at least :data:`DEPENDENCE_FRACTION` of what its rep has; high from
             :data:`HEAVY_DEPENDENCE_FRACTION`.
         ``large_move``
-            An account that changes hands with at least :data:`LARGE_MOVE_FRACTION` of what its new rep has.
+            An account that changes hands, from a rep or from somebody who left, with at least
+            :data:`LARGE_MOVE_FRACTION` of what its new rep has.
         ``no_place``, ``by_postal_code``
             Accounts assigned without travel, or placed by their postal code alone.
         ``long_drive``
@@ -127,6 +128,14 @@ def plan_risks(problem: PlanningProblem, plan: Plan) -> tuple[Risk, ...]:
     view = _View(problem, plan)
     found = [risk for risk in (*_of_limits(view), *_of_accounts(view), *_of_places(view)) if risk.cases]
     return tuple(sorted(found, key=lambda r: (_SEVERITIES.index(r.severity), KINDS.index(r.kind))))
+
+
+def capacity_risks(problem: PlanningProblem, plan: Plan) -> tuple[Risk, ...]:
+    """Return only the ``over_capacity`` of :func:`plan_risks`, the measures in their order."""
+    if plan.objective is None or not len(plan.territories):
+        return ()
+    found = _of_capacity(_View(problem, plan), problem.balance_rules())
+    return tuple(risk for risk in found if risk.cases)
 
 
 def kinds_looked_for(problem: PlanningProblem, plan: Plan) -> frozenset[str]:
@@ -163,7 +172,9 @@ class _View:
         self.territory = np.asarray(plan.territories.index.get_indexer(pd.Index(assigned["territory_id"])), np.intp)
         self.owner = np.asarray(problem.reps.index.get_indexer(pd.Index(assigned["rep_id"])), np.intp)
         self.travel = assigned["travel"].to_numpy(np.float64)
-        self.moved = assigned["moved"].fillna(False).to_numpy(np.bool_)
+        before, now = (assigned[c].fillna("").astype(str).to_numpy(object) for c in ("previous_rep_id", "rep_id"))
+        # Also from somebody who left: the customer meets a new face all the same.
+        self.new_rep = np.asarray((before != "") & (before != now), np.bool_)
         self.place = problem.territory_ids.get_indexer(plan.territories.index)
 
     def loads(self, measure: str) -> NDArray[np.float64]:
@@ -191,15 +202,19 @@ def _of_limits(view: _View) -> Iterator[Risk]:
         over, under = load > upper + slack, load < lower - slack
         yield _about(view, "over_limit", "high", rule.measure, over, load, upper, worst=load - upper)
         yield _about(view, "under_limit", "high", rule.measure, under, load, lower, worst=lower - load)
-        for column in capacity_columns(view.problem, rule.measure):
-            room = view.problem.reps[column].to_numpy(np.float64)[view.place]
-            yield _about(
-                view, "over_capacity", "high", rule.measure, load > room + slack, load, room, worst=load / room
-            )
+        yield from _of_capacity(view, (rule,))
         least, most = (limit[view.place] for limit in reachable_limits(view.problem, rule))
         at_upper, at_lower = at_limits(load, least, most)
         yield _about(view, "at_upper", "medium", rule.measure, at_upper & ~over, load, upper, worst=load)
         yield _about(view, "at_lower", "low", rule.measure, at_lower & ~under, load, lower, worst=-load)
+
+
+def _of_capacity(view: _View, rules: Iterable[BalanceRule]) -> Iterator[Risk]:
+    for rule in rules:
+        for column in capacity_columns(view.problem, rule.measure):
+            load, room = view.load_of(rule), view.problem.reps[column].to_numpy(np.float64)[view.place]
+            above = load > room + _ROUNDING * (1 + np.abs(load))
+            yield _about(view, "over_capacity", "high", rule.measure, above, load, room, worst=load / room)
 
 
 def capacity_columns(problem: PlanningProblem, measure: str) -> list[str]:
@@ -249,7 +264,7 @@ def _of_accounts(view: _View) -> Iterator[Risk]:
         yield from _dependence(view, measure, load, total)
         with np.errstate(divide="ignore", invalid="ignore"):
             part = np.where(total[view.territory] > 0, load / total[view.territory], 0.0)
-        rows = np.flatnonzero(view.moved & (part >= LARGE_MOVE_FRACTION))
+        rows = np.flatnonzero(view.new_rep & (part >= LARGE_MOVE_FRACTION))
         yield _of_rows(view, "large_move", "medium", measure, rows, part, LARGE_MOVE_FRACTION)
 
 

@@ -93,13 +93,13 @@ def fairness_sentence(facts: ReportFacts, topic: Topic) -> str:
     now = spread(topic.load, topic.share)
     if now.lowest < 0 or now.lowest == now.highest:
         return ""
-    most, least = facts.names[now.highest], facts.names[now.lowest]
+    most, least = (_and_alike(facts, topic, row) for row in (now.highest, now.lowest))
     what = noun(topic.measure).removeprefix("of ")
     for_what = "" if topic.equal else f" for each unit of “{topic.share_column}”"
     if not math.isfinite(now.ratio):
-        text = f"{least} has no {what} at all; {most} has the most{for_what}"
+        text = f"{least[0]} {least[1]} no {what} at all; {most[0]} {most[1]} the most{for_what}"
     else:
-        text = f"{most} has the most {what}{for_what}: {_times(now)} what {least} has, the least"
+        text = f"{most[0]} {most[1]} the most {what}{for_what}: {_times(now)} what {least[0]} {least[1]}, the least"
     before = _today(topic)
     if before is not None:
         text += (
@@ -127,22 +127,34 @@ def _shown(facts: ReportFacts, topic: Topic) -> dict[str, Any]:
         "name": name,
         "same_shares": topic.share_column if topic.share_column and topic.equal else "",
         "sentence": fairness_sentence(facts, topic),
-        "rows": _rows(facts, now, before),
+        "rows": _rows(facts, topic, now, before),
         "today": before is not None,
         "chart": lorenz_chart(curve, today, title=said, axes=(across, f"of {noun(topic.measure).removeprefix('of ')}")),
     }
 
 
-def _rows(facts: ReportFacts, now: Spread, before: Spread | None) -> list[tuple[str, str, str]]:
+def _and_alike(facts: ReportFacts, topic: Topic, row: int, *, today: bool = False) -> tuple[str, str]:
+    """Return who a row is, with how many have as much for their share, and the verb that goes with them."""
+    load = topic.today if today and topic.today is not None else topic.load
+    here = topic.share > 0
+    alike = int(np.isclose(load[here] * topic.share[row], load[row] * topic.share[here], rtol=1e-9, atol=0.0).sum()) - 1
+    if alike < 1:
+        return facts.names[row], "has"
+    return f"{facts.names[row]} and {counted(alike, 'other')}", "have"
+
+
+def _rows(facts: ReportFacts, topic: Topic, now: Spread, before: Spread | None) -> list[tuple[str, str, str]]:
     """Label, plan and today."""
 
-    def who(row: int, ratio: float) -> str:
-        return f"{percent(round(ratio - 1, 9), signed=True)}, {facts.names[row]}" if row >= 0 else "–"
+    def who(row: int, ratio: float, *, today: bool = False) -> str:
+        if row < 0:
+            return "–"
+        return f"{percent(round(ratio - 1, 9), signed=True)}, {_and_alike(facts, topic, row, today=today)[0]}"
 
-    then = before or now
+    then, past = before or now, before is not None
     return [
-        ("Most for its share", who(now.highest, now.highest_ratio), who(then.highest, then.highest_ratio)),
-        ("Least for its share", who(now.lowest, now.lowest_ratio), who(then.lowest, then.lowest_ratio)),
+        ("Most for its share", who(now.highest, now.highest_ratio), who(then.highest, then.highest_ratio, today=past)),
+        ("Least for its share", who(now.lowest, now.lowest_ratio), who(then.lowest, then.lowest_ratio, today=past)),
         ("Most ÷ least", _times(now), _times(then)),
         ("Gini coefficient", f"{now.gini:.3f}", f"{then.gini:.3f}"),
         ("Coefficient of variation", percent(now.variation), percent(then.variation)),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_REPS = 40
 _MOST_MEASURES = 3
-_LARGEST_PER_REP = 2
-_LARGEST_OF_ALL = 24
+_LARGEST = 10  # and each rep's largest, where they are not more than that again
+_MOST_LARGEST = 24
 # Where a reason names a rep: a number elsewhere in it may look like somebody's ID.
 _WHO_IS_MEANT = re.compile(
     r"(?:only (?=.* may serve it)|locked to |(?=.* is \S+ .*nearer)|(?=.* would travel less))"
@@ -54,7 +54,8 @@ def gains_section(facts: ReportFacts) -> dict[str, Any] | None:
         "rows": rows,
         "more": counted(len(n_changed) - len(shown), "more rep") if len(n_changed) > len(shown) else "",
         "untouched": _untouched(untouched),
-        "largest": _largest(facts, shown),
+        "largest": _largest(facts),
+        "each_rep": len(np.unique(gained[1])) <= _MOST_LARGEST - _LARGEST,
         "by": facts.main.noun.removeprefix("of ") if facts.main is not None else "travel",
         "size_head": facts.main.label if facts.main is not None else "",
     }
@@ -107,11 +108,12 @@ def _untouched(names: list[str]) -> str:
     return f"{listed(names)} {verb} accounts of today."
 
 
-def _largest(facts: ReportFacts, reps: list[int]) -> list[dict[str, str]]:
-    """Return the largest accounts that change reps: two for each rep who gets any, or the largest of all."""
+def _largest(facts: ReportFacts) -> list[dict[str, str]]:
+    """Return the largest accounts that change reps, with the largest of every rep who gets any where there is room for those."""
     rows = facts.largest(np.flatnonzero(facts.changed & (facts.territory >= 0)))
-    if len(reps) * _LARGEST_PER_REP <= _LARGEST_OF_ALL:
-        rows = np.concatenate([rows[facts.territory[rows] == t][:_LARGEST_PER_REP] for t in range(len(facts.ids))])
+    first_of = np.sort(np.unique(facts.territory[rows], return_index=True)[1])
+    if len(first_of) <= _MOST_LARGEST - _LARGEST:
+        rows = rows[np.union1d(np.arange(min(len(rows), _LARGEST)), first_of)]
     return [
         {
             "name": facts.account_names[i],
@@ -121,5 +123,5 @@ def _largest(facts: ReportFacts, reps: list[int]) -> list[dict[str, str]]:
             "size": number(float(facts.sizes[i])) if facts.main is not None else "",
             "why": plain_reason(facts, i),
         }
-        for i in rows[:_LARGEST_OF_ALL].tolist()
+        for i in rows[:_MOST_LARGEST].tolist()
     ]

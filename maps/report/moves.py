@@ -47,8 +47,10 @@ def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> d
     moved, assigned = moves[moves["kind"] == "move"], moves[moves["kind"] == "assign"]
     parts = []
     if len(moved):
-        share = percent(len(moved) / max(1, len(plan.assignments)))
-        parts.append(f"{counted(len(moved), 'account changes', 'accounts change')} hands ({share} of all)")
+        owned = len(plan.assignments) - len(assigned)
+        of_what = "of those with a rep today" if len(assigned) else "of all"
+        share = percent(len(moved) / max(1, owned))
+        parts.append(f"{counted(len(moved), 'account changes', 'accounts change')} hands ({share} {of_what})")
         measure = problem.config.disruption.measure
         if measure != "count":
             amount = float(problem.accounts[measure].reindex(moved["account_id"]).sum())
@@ -72,10 +74,9 @@ def what_changes(problem: PlanningProblem, plan: Plan, moves: pd.DataFrame) -> d
     saved = moves["travel_saved"].to_numpy(np.float64)
     total = float(saved[np.isfinite(saved)].sum())
     less = "less" if total >= 0 else "more"
+    these = "the accounts that change hands" if len(assigned) else "these accounts"
     travel = (
-        f"{number(abs(total))} {distance_unit(problem)} {less} from reps to these accounts"
-        if np.isfinite(saved).any()
-        else ""
+        f"{number(abs(total))} {distance_unit(problem)} {less} from reps to {these}" if np.isfinite(saved).any() else ""
     )
     return {
         "summary": "; ".join(parts),

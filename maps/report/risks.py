@@ -30,7 +30,7 @@ _WHY = {
     "indivisible": "No plan can balance this: the account alone is more than a fair share. Share it, or take it out of the balance.",
     "dependence": "Losing one account would undo the territory, and the rep's pay with it.",
     "large_move": "A change of rep is when customers leave: introduce the new rep in person.",
-    "at_upper": "No room for growth: the next account there breaks the rule.",
+    "at_upper": "No room for growth: but for the smallest, the next account there breaks the rule.",
     "at_lower": "Any loss breaks the rule: this is the least that is allowed.",
     "no_place": "Their travel is not in the plan, and they may be far from who serves them. Add coordinates or a postal code.",
     "by_postal_code": "Placed at the middle of their postal code: travel is right to a few kilometres only.",

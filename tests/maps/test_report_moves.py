@@ -38,7 +38,7 @@ def test_the_accounts_of_a_step_are_one_row_for_each_rep_they_come_from() -> Non
     problem, plan = shared_parent(6, assigned=1)
     told = what_changes(problem, plan, ordered_moves(problem, plan))
     assert told["summary"] == (
-        "5 accounts change hands (83.3 % of all), with 10 visits; 1 account without a rep today gets one"
+        "5 accounts change hands (100.0 % of those with a rep today), with 10 visits; 1 account without a rep today gets one"
     )
     assert told["steps"] == "1 step"
     nobody, ann = told["rows"]

@@ -74,7 +74,11 @@ def test_gains_and_losses_add_up_to_what_changes(facts: ReportFacts) -> None:
         assert row["cells"][0][1] == f"+{gained} −{lost}"
     assert "Every rep gains or loses accounts." in section["untouched"]
     largest = section["largest"]
-    assert len(largest) == 2 * len(facts.ids)
+    sizes = [float(row["size"].replace(",", "")) for row in largest]
+    moving = np.sort(facts.sizes[reps != owners])[::-1]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[:10] == moving[:10].tolist()
+    assert len(largest) <= 10 + len(facts.ids)
     assert {row["to"] for row in largest} == set(facts.names)
 
 
@@ -302,3 +306,15 @@ def test_the_report_fits_a_phone_and_opens_at_a_reps_page(facts: ReportFacts, vi
         assert seen.page.locator("#rep-R2 .only").is_visible()
         assert not seen.page.locator("#rep-R1 .only").is_visible()
         assert abs(seen.page.locator("#rep-R2").bounding_box()["y"]) < 60
+
+
+def test_reps_who_have_as_much_as_each_other_are_counted_not_one_of_them_named(
+    build_problem: Any, build_plan: Any
+) -> None:
+    problem = build_problem(
+        [-93.0, -91.0, -89.0, -87.0], [41.0] * 4, {f"R{k}": (-93.0 + 2 * k, 41.0) for k in range(4)},
+        extra={"calls": [4.0, 4.0, 2.0, 3.0]}, config={"balance": ({"measure": "calls", "tolerance": 0.9},)},
+    )  # fmt: skip
+    text = words(report_page(problem, build_plan(problem)))
+    assert "Rep R0 and 1 other have the most calls: 2.00 × what Rep R2 has, the least." in text
+    assert "+23.1 %, Rep R0 and 1 other" in text

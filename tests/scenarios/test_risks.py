@@ -125,9 +125,10 @@ def test_what_alone_is_more_than_a_share_is_told_groups_as_one() -> None:
     assert [(c.account_id, c.value) for c in found(*grouped)["indivisible", "visits"].cases] == [("A1", 9)]
 
 
-def test_a_large_account_that_changes_hands_is_told() -> None:
+@pytest.mark.parametrize("owner", ["R2", "GONE"])
+def test_a_large_account_that_changes_hands_is_told_also_where_its_rep_left(owner: str) -> None:
     owners = ["R1"] * 20 + ["R2"] * 20
-    before = ["R2", "R2", *owners[2:]]
+    before = [owner, owner, "", *owners[3:]]
     problem, plan = planned([3] + [1] * 39, owners, before=before, config=balanced(max=99))
     risk = found(problem, plan)["large_move", "visits"]
     assert [(c.account_id, c.territory_id) for c in risk.cases] == [("A0", "R1")]
