@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scenarios.capacity_words import reps_above_capacity
 from scenarios.comparison import base_of, compared_measures, comparison_table
+from scenarios.risks import capacity_columns
 from scenarios.running import BASE
 from territory_engine.grammar import counted, listed
 from territory_engine.wording import distance_unit, measure_label, number, objective_unit, percent
@@ -88,6 +90,10 @@ def figure_rows(results: Sequence[ScenarioResult], table: pd.DataFrame | None = 
     for measure in ("count", *measures):
         label = f"{measure_label(measure).capitalize()}, furthest off its share"
         rows.add("Balance", label, f"{measure}_max_deviation", percent, everyone, compared=False)
+    table = table.assign(above_capacity=[_above_capacity(r) for r in results])
+    if table["above_capacity"].max() > 0:
+        rows.table = table
+        rows.add("Balance", "Reps above capacity", "above_capacity", number, everyone, compared=False)
     for origin, words, eligible in (("today", "today", everyone), ("base", "the base plan", others)):
         group = f"Moves from {words}"
         rows.add(group, "Accounts", f"moved_from_{origin}_accounts", number, eligible, of="accounts", compared=False)
@@ -179,6 +185,16 @@ def same_work(results: Sequence[ScenarioResult]) -> NDArray[np.bool_]:
     return np.array([alike(result) for result in results])
 
 
+def _above_capacity(result: ScenarioResult) -> float:
+    """Return how many reps have more than they can manage; NaN where there is no plan or nobody's capacity is known."""
+    if result.plan is None or not result.planned:
+        return math.nan
+    measures = [rule.measure for rule in result.problem.balance_rules()]
+    if not any(capacity_columns(result.problem, measure) for measure in measures):
+        return math.nan
+    return float(reps_above_capacity(result.problem, result.plan))
+
+
 def _left_behind(result: ScenarioResult) -> int:
     """Return how many accounts have an owner today who is no rep any more: they need another, and do not count as moves."""
     assert result.plan is not None
@@ -216,6 +232,9 @@ def headline(results: Sequence[ScenarioResult], table: pd.DataFrame | None = Non
             beside = f", beside {counted(left, 'account')} of reps who are gone" if left else ""
             lines.append(f"Fewest moves: {results[i].name}, where {amount} hands {words} ({share} of all){beside}.")
             break
+    full = [f"{counted(int(n), 'rep')} in {r.name}" for r in results if (n := _above_capacity(r)) > 0]
+    if full:
+        lines.append(f"Above capacity: {listed(full)}.")
     impossible = [r.name for r in results if r.status == "infeasible"]
     if impossible:
         verb = "is" if len(impossible) == 1 else "are"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,12 @@ def compare_outlooks(
     return OutlookComparison(names, scores, tuple(sentences))
 
 
+def _open(result: ScenarioResult) -> float:
+    """Return the proved gap of a scenario's plan: a difference within it may come from the search."""
+    gap = None if result.plan is None else result.plan.gap
+    return gap if gap is not None and math.isfinite(gap) else 0.0
+
+
 def _robust(result: ScenarioResult, results: Sequence[ScenarioResult], scores: dict[str, pd.DataFrame]) -> list[str]:
     """Say what a robust plan costs, against the scenario it is made from or, without parents, against the base."""
     by_name = {r.name: r for r in results}
@@ -84,6 +91,8 @@ def _robust(result: ScenarioResult, results: Sequence[ScenarioResult], scores: d
     if plain > 0:
         change = cost / plain - 1
         more = f"{percent(abs(change))} {'more' if change >= 0 else 'less'} than {origin.name}"
+        if abs(change) <= _open(result) + _open(origin):
+            more = f"as much as {origin.name}, as far as the proved gaps can tell"
         price = f"costs {number(cost)} {unit} in the realistic outlook, {more} ({number(plain)})"
     else:
         price = f"costs {number(cost)} {unit} in the realistic outlook"

@@ -99,14 +99,16 @@ def knee_sentences(rebalancing: Rebalancing, table: pd.DataFrame) -> list[str]:
     fewest = rebalancing.fewest
     assert fewest is not None
     unit = objective_unit(rebalancing.problem)
+    apart = _assigned(rebalancing)
     what = "of those that have a rep" if fewest.measure == "count" else f"of {measure_label(fewest.measure)}"
     count = int(here["accounts_moved"])
     share = f"{percent(here['moved_fraction'])} {what}"
-    apart = _assigned(rebalancing)
+    # What has to be assigned counts neither in what moves nor in what it is a fraction of.
+    share_of_rest = share if fewest.measure == "count" else f"{share} that has a rep"
     if apart and count == 0:
         sentences = [f"{apart}, and no other account changes hands."]
     elif apart:
-        sentences = [f"{apart}, and {counted(count, 'more changes hands', 'more change hands')}: {share}."]
+        sentences = [f"{apart}, and {counted(count, 'more changes hands', 'more change hands')}: {share_of_rest}."]
     elif count == 0:
         sentences = ["No account changes hands."]
     else:

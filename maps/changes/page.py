@@ -42,6 +42,7 @@ def write_diff(
     sections: Sequence[tuple[str, Markup]] = (),
     sizes: tuple[str, str] | None = None,
     colours: Mapping[str, str] | None = None,
+    tables: str = "moves.csv, territories.csv, flows.csv, figures.csv",
 ) -> None:
     """Write what changes from one plan to another as one HTML page.
 
@@ -68,6 +69,8 @@ def write_diff(
         How large the two plans are, in words; by default what their problems say.
     colours : mapping, optional
         Colours of the second plan's territories on its own map, by territory.
+    tables : str
+        The files beside the page that have its tables, as the reader will find them.
     """
     page = diff_page(
         difference,
@@ -79,6 +82,7 @@ def write_diff(
         sections=sections,
         sizes=sizes,
         colours=colours,
+        tables=tables,
     )
     Path(path).write_text(page, encoding="utf-8", newline="\n")
 
@@ -94,6 +98,7 @@ def diff_page(
     sections: Sequence[tuple[str, Markup]] = (),
     sizes: tuple[str, str] | None = None,
     colours: Mapping[str, str] | None = None,
+    tables: str = "moves.csv, territories.csv, flows.csv, figures.csv",
 ) -> str:
     """Return the page that :func:`write_diff` writes."""
     problem, plan = after
@@ -123,6 +128,7 @@ def diff_page(
         "closed": _listed_ids(difference.closed),
         "unlisted": data["moves"]["total"] - data["moves"]["n"],
         "map_name": "",
+        "tables": tables,
         "footnote": "Neither the accounts nor geographic units have a place on the Earth, so there is no map.",
         "figures_note": f"{travel_unit_sentence(problem)} The proved gap is the most that a better plan could save.".strip(),
     }
@@ -164,7 +170,10 @@ def _footnote(data: dict[str, Any], *, of_units: bool) -> str:
     if data["sides"]["left"]["shapes"]["features"]:
         parts.append("Dashed lines are borders that the plan before had and the plan after has not.")
     if not of_units:
-        parts.append("Territories are grown from their accounts: each point has the colour of the nearest ones.")
+        parts.append(
+            "Territories are grown from their accounts: each point has the colour of the nearest ones; a"
+            " single one amid another's may have no ground of its own."
+        )
     if data["cropped"]:
         parts.append("The map opens on all but the farthest accounts; zoom out to see those.")
     if data["unlocated"]:

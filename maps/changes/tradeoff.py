@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from maps.changes.page import write_diff
 from maps.pages.scales import readable_above
+from scenarios.capacity_words import capacity_sentences
 from scenarios.differences import compare_plans
 from scenarios.today import todays_plan
 from scenarios.tradeoff_words import chosen_point, fewest_sentence, knee_sentences, limit_sentence, more_saves
@@ -72,11 +73,13 @@ def write_rebalancing(
         *knee_sentences(rebalancing, table)[:1],
         fewest_sentence(rebalancing),
         *knee_sentences(rebalancing, table)[1:],
+        *capacity_sentences(*after),
     ]
     sections = [("What more moves would buy", _curve(rebalancing, table, chosen))] if len(table) > 1 else []
     sections.append(("The plans to choose from", _points(rebalancing, table, chosen)))
     write_diff(
         difference, today, after, path, title=title, sentences=sentences, names=("today", chosen), sections=sections,
+        tables=f"tradeoff.csv, and in {chosen} moves.csv and territories.csv",
         sizes=(size_in_words(rebalancing.problem if before is None else before[0]), size_in_words(after[0])), colours=colours,
     )  # fmt: skip
 

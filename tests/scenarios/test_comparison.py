@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scenarios.capacity_words import capacity_sentences
 from scenarios.comparison import (
     ScenarioResult,
     compared_measures,
@@ -153,6 +154,25 @@ def test_the_headline_says_what_is_best_and_what_is_missing(results: list[Scenar
     assert "Fewest moves" in said
     assert "never is proved impossible" in said
     assert "No plan was found in the time limit for late" in said
+
+
+def test_who_has_more_than_a_rep_can_manage_is_told_beside_what_is_saved() -> None:
+    shared = {"balance": ({"measure": "visits", "tolerance": 0.9, "share": "capacity"},)}
+    compared = []
+    for name, capacity in (("base", 1000.0), ("tight", 30.0)):
+        problem = problem_of(**shared)
+        problem = dataclasses.replace(problem, reps=problem.reps.assign(capacity=capacity))
+        compared.append(result(name, problem, build_plan(problem)))
+    loads = compared[1].plan.territories["visits"]  # type: ignore[union-attr]  # it has a plan
+    above = int((loads > 30).sum())
+    assert above > 0
+    assert f"Above capacity: {above} rep{'s' * (above > 1)} in tight." in headline(compared)
+    row = next(row for row in figure_rows(compared) if row.label == "Reps above capacity")
+    assert [(cell.text, cell.best) for cell in row.cells] == [("0", True), (str(above), False)]
+    worst = loads.idxmax()
+    said = capacity_sentences(compared[1].problem, compared[1].plan)  # type: ignore[arg-type]  # it has a plan
+    assert f"Rep {worst} ({number(loads[worst])} of 30" in said[0]
+    assert "Reps above capacity" not in {row.label for row in figure_rows(compared[:1])}
 
 
 def test_a_robust_plan_is_told_with_its_price_against_the_plan_it_is_made_from() -> None:
