@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from territory_engine.problem import BalanceRule, PlanningProblem
 
 _HOW_DRAWN = {
-    False: "Shapes are grown from the accounts: each point has the colour of the nearest ones.",
+    False: "Shapes are grown from the accounts: each point has the colour of the nearest ones; a single one amid another's may have no ground of its own.",
     True: "Shapes are the geographic units of each territory.",
 }
 
