@@ -38,8 +38,8 @@ class DrawnAccounts:
     ----------
     summary : dict
         What the page must know at once, as JSON can hold it: ``n`` (located accounts), ``unlocated``, ``unit`` (of travel),
-        ``many`` (whether circles are drawn instead of each account) and ``dots`` (whether close up each is drawn all the
-        same).
+        ``many`` (whether circles are drawn instead of each account), ``dots`` (whether close up each is drawn all the
+        same) and ``amid`` (how many drawn ones lie in another territory's shape).
     columns : str
         Packed (:func:`maps.pages.columns.pack`): everything about the accounts, or about the circles.
     dots : str
@@ -52,7 +52,11 @@ class DrawnAccounts:
 
 
 def drawn_accounts(
-    problem: PlanningProblem, plan: Plan, positions: NDArray[np.float64], territory: NDArray[np.intp]
+    problem: PlanningProblem,
+    plan: Plan,
+    positions: NDArray[np.float64],
+    territory: NDArray[np.intp],
+    amid: NDArray[np.intp] | None = None,
 ) -> DrawnAccounts:
     """Pack the located accounts for a page.
 
@@ -64,8 +68,11 @@ def drawn_accounts(
         Longitude and latitude, or x and y as drawn; NaN where unknown.
     territory : ndarray of int, shape (n_accounts,)
         Row of ``plan.territories``; -1 for none.
+    amid : ndarray of int, shape (n_accounts,), optional
+        Row of another territory whose shape the account lies in; -1 for none, which is so of all by default.
     """
     located = np.flatnonzero(np.isfinite(positions).all(axis=1))
+    amid = np.full(len(positions), -1, np.intp) if amid is None else amid
     travel = plan.assignments["travel"].reindex(problem.accounts.index).to_numpy(np.float64)[located]
     measures = {
         label: problem.accounts[column].to_numpy(np.float64)[located]
@@ -82,12 +89,14 @@ def drawn_accounts(
         "unit": distance_unit(problem),
         "many": many,
         "dots": dots,
+        "amid": 0 if many else int((amid >= 0).sum()),
     }
     if not many:
         columns = _places(places, step) | {
             "territory": numbers(territory[located], "<i2"),
             "travel": as_shown(travel),
             "measures": [{"label": label, "values": as_shown(values)} for label, values in measures.items()],
+            "amid": _amid(amid[located]),
         }
         unplaced = np.flatnonzero(~np.isfinite(positions).all(axis=1))
         if len(unplaced):
@@ -126,6 +135,11 @@ def map_places(positions: NDArray[np.float64], *, planar: bool) -> NDArray[np.fl
 def _places(places: NDArray[np.float64], step: float) -> dict[str, Any]:
     whole = np.rint(places / step)
     return {"n": len(places), "step": step, "x": steps(whole[:, 0]), "y": steps(whole[:, 1])}
+
+
+def _amid(others: NDArray[np.intp]) -> dict[str, Any]:
+    rows = np.flatnonzero(others >= 0)
+    return {"account": numbers(rows, "<u4"), "territory": numbers(others[rows], "<i2")}
 
 
 def _words(problem: PlanningProblem, plan: Plan, located: NDArray[np.intp]) -> dict[str, Any]:

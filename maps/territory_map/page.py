@@ -26,6 +26,7 @@ from maps.shapes.outlines import outlines_of
 from maps.shapes.places import place_names
 from maps.shapes.territories import account_points, plane_shapes, territory_rows
 from maps.territory_map.accounts import drawn_accounts
+from maps.territory_map.amid import lying_amid
 from maps.territory_map.choropleth import colourings
 from maps.territory_map.details import territory_details
 from maps.territory_map.panel import panel_context
@@ -69,11 +70,12 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     geometry = plane_shapes(problem, plan) if shapes is None or planar else to_plane(shapes)
     adjacency = territory_adjacency(geometry)
     colours = plan_colours(problem, plan, geometry) if shapes is None else list(shapes["colour"])
-    positions = drawn.positions(account_points(problem))
+    points, rows = account_points(problem), territory_rows(problem, plan)
+    positions = drawn.positions(points)
     served_from = homes(problem, plan, drawn)
     bounds = drawn.bounds(positions, np.array([h["at"][::-1] for h in served_from]).reshape(-1, 2))
     tiles = tile_layer(problem)
-    accounts = drawn_accounts(problem, plan, positions, territory_rows(problem, plan))
+    accounts = drawn_accounts(problem, plan, positions, rows, lying_amid(geometry, points, rows))
     data = {
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from territory_engine.problem import BalanceRule, PlanningProblem
 
 _HOW_DRAWN = {
-    False: "Shapes are grown from the accounts: each point has the colour of the nearest ones; a single one amid another's may have no ground of its own.",
+    False: "Shapes are grown from the accounts: each point has the colour of the nearest ones.",
     True: "Shapes are the geographic units of each territory.",
 }
 
@@ -130,6 +130,9 @@ def _notes(are_drawn: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
         notes.append(
             f"Each circle stands for the accounts of one territory around it: {accounts['n']:,} are too many to name or search."
         )
+    if accounts["amid"]:
+        lie = counted(accounts["amid"], "account lies", "accounts lie")
+        notes.append(f"{lie} in another's territory, too few there to have ground of their own: dots with a ring.")
     if accounts["dots"]:
         notes.append("Close up, each account is a dot.")
     if data["cropped"]:
