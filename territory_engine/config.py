@@ -5,6 +5,7 @@ The names are public API. Adding a key is free; renaming or dropping one needs a
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,14 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 DATED_LOCKS = "locked_to"
 """The accounts column with all locks, where some of them hold until a date."""
+
+
+_TILES = re.compile(
+    r"https?://(?:\{s\}\.(?=[\w-]+\.))?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?(?::\d{1,5})?/"
+    r"(?:[!#-&(-;=?-z~]|\{(?:s|z|x|y|-y|r)\})*",
+    re.ASCII,
+)
+"""A URL of tiles whose server is known, and in which nothing is to be filled in but what Leaflet knows."""
 
 
 class _Section(BaseModel):
@@ -220,8 +229,21 @@ class MapOptions(_Section):
     """``[map]``: the background of ``map.html``, a file or :data:`NO_BACKGROUND`. ``tiles`` is a URL template used only when the reader is online."""
 
     background: str | None = None
-    tiles: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    tiles: str | None = None
     attribution: str | None = None
+
+    @field_validator("tiles")
+    @classmethod
+    def _one_server(cls, value: str | None) -> str | None:
+        # The page allows pictures from this server and from no other: so it must be clear which it is.
+        if value is not None and not _TILES.fullmatch(value):
+            raise ValueError(
+                f"'{value}' is no template of tiles. Allowed: http:// or https://, a host in ASCII letters before which only"
+                " {s}. may stand, and a path with {z}, {x}, {y} or {-y} and, for sharp screens, {r}, such as"
+                " https://tile.openstreetmap.org/{z}/{x}/{y}.png. Remedy: write a key into the address itself; for a host in"
+                " other letters, its xn-- name"
+            )
+        return value
 
 
 class Solve(_Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from territory_engine.grammar import counted, not_above
 from territory_engine.plan import left_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from territory_engine.plan import Plan
@@ -166,6 +169,13 @@ def measure_label(measure: str) -> str:
     words = measure.replace("_", " ").strip()
     name, at, outlook = words.partition("@")
     return f"{name.strip()} ({outlook.strip()})" if at and name.strip() and outlook.strip() else words or measure
+
+
+def distinct_labels(measures: Sequence[str]) -> dict[str, str]:
+    """Return the labels of measures, or their own names where a label would be that of several."""
+    labels = {m: measure_label(m) for m in measures}
+    times = Counter(label.casefold() for label in labels.values())
+    return {m: label if times[label.casefold()] == 1 else m for m, label in labels.items()}
 
 
 def territory_names(problem: PlanningProblem) -> dict[str, str]:

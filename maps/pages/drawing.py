@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import folium
 import numpy as np
@@ -209,11 +208,9 @@ def tile_origin(template: str | None) -> str:
     """Return where tiles come from, as a content security policy names it; nothing without a template."""
     if not template:
         return ""
-    parts = urlsplit(template)
-    host = re.sub(r"^\{\w+\}(?=\.)", "*", parts.netloc)
-    if parts.scheme not in {"http", "https"} or not re.fullmatch(r"(\*\.)?[\w.-]+(:\d+)?", host):
-        return "https:" if parts.scheme == "https" else ""
-    return f"{parts.scheme}://{host}"
+    # The configuration refuses templates whose server is not clear; without one that is, nothing is allowed.
+    server = re.match(r"(https?://)(\{s\}\.)?([A-Za-z0-9_.-]+(?::\d+)?)/", template)
+    return f"{server[1]}{'*.' if server[2] else ''}{server[3]}" if server else ""
 
 
 def _as_text(attribution: str | None) -> str:

@@ -168,7 +168,7 @@ def _today(topic: Topic) -> Spread | None:
 
 
 def _times(found: Spread) -> str:
-    return f"{found.ratio:.2f} ×" if math.isfinite(found.ratio) else "–"
+    return f"{found.ratio:,.2f} ×" if math.isfinite(found.ratio) else "–"
 
 
 def _comparable(values: NDArray[np.float64]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from maps.pages.columns import as_shown, dictionary, encode_sentences, numbers, pack, steps, texts
 from maps.territory_map.circles import circle_levels, near_first
-from territory_engine.wording import distance_unit, measure_label, number
+from territory_engine.wording import distance_unit, distinct_labels, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,5 +181,7 @@ def _shown_measures(problem: PlanningProblem) -> dict[str, str]:
         config.disruption.measure if config.disruption else None,
         "revenue",
     ]
-    columns = dict.fromkeys(c for c in wanted if c and c != "count" and c in problem.accounts)
-    return {measure_label(c): c for c in columns}
+    there = [c for c in dict.fromkeys(wanted) if c and c != "count" and c in problem.accounts]
+    # A column that no rule names may hold anything.
+    numeric = [c for c in there if problem.accounts[c].dtype.kind in "iuf"]
+    return {label: c for c, label in distinct_labels(numeric).items()}

@@ -16,7 +16,15 @@ from maps.pages.scales import (
     readable_above,
     rising_scale,
 )
-from territory_engine.wording import compact, distance_unit, measure_label, number, objective_unit, percent
+from territory_engine.wording import (
+    compact,
+    distance_unit,
+    distinct_labels,
+    measure_label,
+    number,
+    objective_unit,
+    percent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +57,10 @@ def colourings(problem: PlanningProblem, plan: Plan) -> list[dict[str, Any]]:
     if len(plan.territories) == 0:
         return []
     found = [_off_share(plan, rule) for rule in problem.balance_rules()]
+    labels = distinct_labels([m for m in problem.measures if m != "count"])
     for measure in problem.measures:
         if measure != "count":
-            label = measure_label(measure)
+            label = labels[measure]
             loads = plan.territories[measure].to_numpy(np.float64)
             found.append(_rising(f"load:{measure}", "Load", label.capitalize(), f"{label.capitalize()}, load", loads))
     accounts = plan.territories["accounts"].to_numpy(np.float64)

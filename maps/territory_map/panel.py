@@ -15,6 +15,7 @@ from territory_engine.grammar import counted
 from territory_engine.wording import (
     compact,
     distance_unit,
+    distinct_labels,
     measure_label,
     number,
     objective_unit,
@@ -75,7 +76,8 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
         ids = dict.fromkeys(i for i in (str(row["rep_id"]), str(territory_id)) if i not in (look["name"], ""))
         rows.append({"look": look, "id": " · ".join(ids), "cells": cells})
     conflict = plan.conflict or {}
-    columns = ["Accounts", *(measure_label(m).capitalize() for m in measures)]
+    labels = distinct_labels(measures)
+    columns = ["Accounts", *(label.capitalize() if label != m else m for m, label in labels.items())]
     return {
         "status": plan.status,
         "status_words": status_words(plan),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Long straight outlines get points in between, so that the nearest place on them is known to 1 % of the unit's width.
 _SPACING_FRACTION = 1 / 50
+_MOST_POINTS_BETWEEN = 2000
 # A parallel of this length is within 10 m of the great circle between its ends.
 _STRAIGHT_DEGREES = 0.25
 
@@ -116,7 +117,10 @@ def gap_between_km(one: object, other: object) -> float:
 def _outline_points(polygons: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return points along what each unit has of the outer border, dense enough, and their units."""
     segments, owner = outer_segments(polygons)
-    spacing = np.sqrt(shapely.area(polygons))[owner] * _SPACING_FRACTION
+    # A sliver's outline is long for its area: no more points than tell where it is.
+    spacing = np.maximum(
+        np.sqrt(shapely.area(polygons)) * _SPACING_FRACTION, shapely.length(polygons) / _MOST_POINTS_BETWEEN
+    )[owner]
     lines = shapely.linestrings(segments.reshape(-1, 2, 2))
     points, at = shapely.get_coordinates(shapely.segmentize(lines, spacing), return_index=True)
     return points, owner[at]

@@ -13,6 +13,7 @@ from maps.territory_map import accounts as accounts_module
 from maps.territory_map import circles
 from maps.territory_map.accounts import drawn_accounts, map_places
 from maps.territory_map.circles import circle_levels, hexagon_of, near_first
+from maps.territory_map.page import map_page
 
 whole = arrays.arrays(np.int32, st.integers(0, 30))
 floats = arrays.arrays(np.float64, st.integers(0, 30))
@@ -157,3 +158,19 @@ def test_beyond_the_most_accounts_circles_are_drawn_and_dots_close_up(dots, midw
         assert sorted(each["x"]) == sorted(np.rint(map_places(lonlat, planar=False)[:, 0] / each["step"]))
     else:
         assert drawn.dots == ""
+
+
+def test_a_column_of_text_is_no_measure_and_labels_that_meet_give_way_to_names(build_problem, build_plan, unpack):
+    n = 12
+    problem = build_problem(
+        np.linspace(-95, -91, n), np.full(n, 41.5), {"R1": (-93.0, 41.0)},
+        extra={"revenue": ["", "N/A", *["5"] * (n - 2)], "visits_a": 3.0, "visits a": 70.0 + np.arange(n)},
+        config={"balance": ({"measure": "visits_a", "tolerance": 9.0}, {"measure": "visits a", "tolerance": 9.0})},
+    )  # fmt: skip
+    lonlat = problem.accounts[["longitude", "latitude"]].to_numpy()
+    drawn = unpack(drawn_accounts(problem, build_plan(problem), lonlat, np.zeros(n, dtype=np.intp)).columns)
+    told = {measure["label"]: list(measure["values"])[:2] for measure in drawn["measures"]}
+    assert told == {"visits_a": [3, 3], "visits a": [70, 71], "visits": [1, 2]}
+    page = map_page(problem, build_plan(problem))
+    assert ">visits_a<" in page
+    assert ">visits a<" in page

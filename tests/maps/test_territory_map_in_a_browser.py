@@ -178,6 +178,39 @@ def test_an_account_without_a_place_is_found_and_tells_whose_it_is(build_problem
         assert plan.assignments["reason"].iloc[7].rstrip(".") in told
         assert f"Rep {plan.assignments['rep_id'].iloc[7]}" in told
         assert page.locator("#details h2").inner_text() == f"Rep {plan.assignments['rep_id'].iloc[7]}"
+        fragment = page.url.split("#")[1]
+    assert "account=A0007" in fragment
+    with visit(tmp_path / "map.html", fragment=fragment) as seen:
+        assert seen.page.locator(".leaflet-popup").inner_text() == told
+    with visit(tmp_path / "map.html", fragment="account=A0007") as seen:
+        assert MARKUP in seen.page.locator(".leaflet-popup").inner_text()
+
+
+def test_what_is_called_exactly_so_is_found_first_and_names_are_found_as_they_are_read(
+    build_problem, build_plan, visit, tmp_path
+):
+    odd = [
+        ("casey's store", "Casey’s\u00a0Store"), ("two spaces", "two  spaces"), ("line break", "line\nbreak"),
+        ("tab here", "tab\there"), ("ΟΔΟΣ", "ΟΔΟΣΑ"), ("strasse", "Hohe Straße"), ("fish", "ﬁsh"), ("full", "ＦＵＬＬ"),
+        ("zero width", "zero\u200b width"),
+    ]  # fmt: skip
+    names = [name for _, name in odd] + [f"Shop {k}" for k in range(30, 0, -1)]
+    n = len(names)
+    problem = build_problem(np.linspace(-95, -91, n), np.full(n, 41.5), {"Shop": (-93.0, 41.0)}, names=names)
+    write_map(problem, build_plan(problem), tmp_path / "map.html")
+    with visit(tmp_path / "map.html") as seen:
+        first = seen.page.locator("#found .name").first
+
+        def search(text):
+            seen.page.locator("#find").fill(text)
+            seen.wait_until(f"answered === {text!r}" if "'" not in text else f'answered === "{text}"')
+            return first.text_content()
+
+        for wanted, name in odd:
+            assert search(wanted) == name, wanted
+        assert search("shop 1") == "Shop 1"
+        assert search("Shop 3") == "Shop 3"
+        assert search("shop") == "Rep Shop"
 
 
 def test_markup_in_a_name_stays_text_wherever_it_is_shown(drawn, visit):

@@ -4,8 +4,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from territory_engine.config import Config, parse_config
+from territory_engine.config import Config, MapOptions, parse_config
 from territory_engine.config_file import load_config, plan_file
 from territory_engine.errors import ConfigError, Finding
 
@@ -292,3 +293,27 @@ def test_a_base_is_the_file_that_holds_the_plan(tmp_path: Path) -> None:
         plan_file(path)
     assert [(f.column, f.row) for f in caught.value.findings] == [("scenarios", 2), ("base", 1)]
     assert caught.value.findings[0].remedy == "did you mean 'scenario'?"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://tile.openstreetmap.org/{z}/{x}/{y}.png", "https://{s}.tiles.example.org/{z}/{x}/{y}{r}.png?key=a-B_1%20&x=1",
+        "http://localhost:8080/{z}/{x}/{-y}",
+    ],
+)  # fmt: skip
+def test_tiles_come_from_one_server_that_is_known(template: str) -> None:
+    assert MapOptions(tiles=template).tiles == template
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "javascript:alert(1)", "http://{s}x.org/{z}", "https://{s}/{z}", "https://{s}.com/{z}", "https://münchen.de/{z}",
+        "https://[::1/{z}", "https://*/{z}", "https://u:p@h.org/{z}", "https://h.org:{p}/{z}", "https://a.b;script-src */{z}",
+        "https://h.org/{foo}", "https://h.org/{constructor}", 'https://h.org/"onload={z}', "https://h.org/{z}\n", "https://h.org",
+    ],
+)  # fmt: skip
+def test_a_template_of_tiles_that_could_ask_another_server_or_breaks_the_page_is_refused(template: str) -> None:
+    with pytest.raises(ValidationError, match="is no template of tiles"):
+        MapOptions(tiles=template)

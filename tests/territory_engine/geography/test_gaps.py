@@ -59,6 +59,17 @@ def test_the_180th_meridian_is_no_gap() -> None:
     assert gaps[0] == pytest.approx(0.2 * KM_PER_DEGREE, rel=1e-3)
 
 
+def test_a_slivers_outline_gets_no_more_points_than_tell_where_it_is() -> None:
+    from territory_engine.geography.gaps import _outline_points
+
+    sliver = box(3, 0, 3 + 1e-9, 5)
+    links, _ = joined(box(0, 0, 1, 1), sliver)
+    assert links == [(0, 1)]
+    points, owner = _outline_points(np.array([box(0, 0, 1, 1), sliver], dtype=object))
+    assert len(points) < 3000
+    assert (owner == 1).sum() > 1000
+
+
 def test_a_connected_layer_needs_no_join() -> None:
     assert joined(box(0, 0, 1, 1), box(1, 0, 2, 1)) == ([], [])
 
