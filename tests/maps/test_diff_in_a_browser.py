@@ -14,6 +14,7 @@ from territory_engine.config import parse_config
 from territory_engine.plan import Plan
 from territory_engine.planner import solve
 from territory_engine.reading.loading import load_frames
+from territory_engine.wording import number
 
 pytestmark = pytest.mark.browser
 
@@ -107,6 +108,31 @@ def test_the_page_filters_sorts_pages_and_shows_moves_on_its_map(build_problem, 
         "title": "What changes",
     }  # fmt: skip
     assert report["counts"].startswith("−")
+
+
+def test_numbers_in_the_table_are_written_as_in_the_sentences_about_them(build_problem, build_plan, visit, tmp_path):
+    before, after = pair(build_problem, build_plan, 60)
+    write_diff(compare_plans(before, after), before, after, tmp_path / "diff.html")
+    values = [
+        0.0,
+        3.0,
+        6.1,
+        6.096,
+        62.04,
+        0.125,
+        99.95,
+        100.5,
+        1234.5,
+        0.0123,
+        1e-7,
+        -4.25,
+        -1e-7,
+        25_000_000.0,
+        2.5e16,
+    ]
+    with visit(tmp_path / "diff.html") as seen:
+        assert seen.page.evaluate("(values) => values.map(show)", values) == [number(v) for v in values]
+        assert seen.page.evaluate("show(NaN)") == number(None)
 
 
 def connected(tolerance):
