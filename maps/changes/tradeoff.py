@@ -78,6 +78,7 @@ def write_rebalancing(
     write_diff(
         difference, today, after, path, title=title, sentences=sentences, names=("today", chosen), sections=sections,
         sizes=(size_in_words(rebalancing.problem if before is None else before[0]), size_in_words(after[0])), colours=colours,
+        tables=(f"{chosen}/moves.csv", "tradeoff.csv"),
     )  # fmt: skip
 
 
