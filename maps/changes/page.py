@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from territory_engine.problem import PlanningProblem
 
 _MOST_LISTED_IDS = 500
+# What `territory-engine diff` writes beside the page.
+TABLES = ("moves.csv", "territories.csv", "flows.csv", "figures.csv")
 
 
 def write_diff(
@@ -42,7 +44,7 @@ def write_diff(
     sections: Sequence[tuple[str, Markup]] = (),
     sizes: tuple[str, str] | None = None,
     colours: Mapping[str, str] | None = None,
-    tables: str = "moves.csv, territories.csv, flows.csv, figures.csv",
+    tables: Sequence[str] = TABLES,
 ) -> None:
     """Write what changes from one plan to another as one HTML page.
 
@@ -69,8 +71,8 @@ def write_diff(
         How large the two plans are, in words; by default what their problems say.
     colours : mapping, optional
         Colours of the second plan's territories on its own map, by territory.
-    tables : str
-        The files beside the page that have its tables, as the reader will find them.
+    tables : sequence of str
+        Files beside the page that hold what it shows, as it names them; the first one has every move.
     """
     page = diff_page(
         difference,
@@ -98,7 +100,7 @@ def diff_page(
     sections: Sequence[tuple[str, Markup]] = (),
     sizes: tuple[str, str] | None = None,
     colours: Mapping[str, str] | None = None,
-    tables: str = "moves.csv, territories.csv, flows.csv, figures.csv",
+    tables: Sequence[str] = TABLES,
 ) -> str:
     """Return the page that :func:`write_diff` writes."""
     problem, plan = after
@@ -112,6 +114,7 @@ def diff_page(
         "leading": difference.measures.index(difference.leading_measure),
         "moves": move_columns(difference, before, after, positions),
         "flows": flow_rows(difference),
+        "movesFile": tables[0],
     }
     context: dict[str, Any] = {
         "title": title,
@@ -128,7 +131,7 @@ def diff_page(
         "closed": _listed_ids(difference.closed),
         "unlisted": data["moves"]["total"] - data["moves"]["n"],
         "map_name": "",
-        "tables": tables,
+        "tables": ", ".join(tables),
         "footnote": "Neither the accounts nor geographic units have a place on the Earth, so there is no map.",
         "figures_note": f"{travel_unit_sentence(problem)} The proved gap is the most that a better plan could save.".strip(),
     }

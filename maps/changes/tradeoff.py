@@ -79,8 +79,8 @@ def write_rebalancing(
     sections.append(("The plans to choose from", _points(rebalancing, table, chosen)))
     write_diff(
         difference, today, after, path, title=title, sentences=sentences, names=("today", chosen), sections=sections,
-        tables=f"tradeoff.csv, and in {chosen} moves.csv and territories.csv",
         sizes=(size_in_words(rebalancing.problem if before is None else before[0]), size_in_words(after[0])), colours=colours,
+        tables=(f"{chosen}/moves.csv", "tradeoff.csv"),
     )  # fmt: skip
 
 

@@ -233,3 +233,43 @@ def test_every_kind_of_page_opens_without_a_complaint(
     dom, complaints = opened(path)
     assert complaints == []
     assert 'data-ready="true"' in dom or kind == "page"
+
+
+@pytest.mark.browser
+def test_the_table_of_scenarios_has_its_heads_on_every_sheet(
+    results: list[ScenarioResult], visit: Any, printed: Any, tmp_path: Path
+) -> None:
+    described = "Somebody is hired in the north of the state, in the place of the two who leave, for half of the visits"
+    described += (
+        ", and for half of the quota at first, until the end of the second year in which all of them share equally"
+    )
+    described += ", as far as the rules allow, what has come to them from the territories that are no more"
+    told = [dataclasses.replace(r, description=described if r.name != "base" else "") for r in results[:3]]
+    path = tmp_path / "comparison.html"
+    path.write_text(comparison_page(told, source="scenarios.toml"), encoding="utf-8")
+    with visit(path) as seen:
+        seen.page.evaluate("document.querySelector('h2').style.marginTop = '35mm'")  # so that the table breaks
+        texts = [re.sub(r"\s+", " ", t) for t in printed(seen.page, "comparison_broken").texts]
+        assert texts[0].count(described) == 2
+        assert "Travel, km-visits" in texts[0]
+        assert "Solving" not in texts[0]
+        last = next(t for t in texts if "Solving" in t)
+        assert all(name in last[: last.index("Solving")] for name in ("base", "fewer", "hired"))
+
+
+@pytest.mark.browser
+def test_the_map_of_scenarios_is_on_the_first_sheet_and_back_in_its_place_afterwards(
+    results: list[ScenarioResult], visit: Any, printed: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "map.html"
+    path.write_text(map_of(results), encoding="utf-8")
+    with visit(path, fragment="left=base&right=fewer") as seen:
+        where = "[map.getContainer().parentNode === document.body, map.getSize().x, map.getZoom()]"
+        before = seen.page.evaluate(where)
+        seen.page.pdf()
+        assert seen.page.evaluate(where) == before
+        assert before[0]
+        sheets = printed(seen.page, "comparison_map_first")
+        assert "Scenarios compared" in sheets.texts[0]
+        assert "Rep R2" in sheets.texts[0]
+        assert (np.asarray(sheets.pictures[0]) > 250).all(axis=2).mean() < 0.8  # the map, not white paper

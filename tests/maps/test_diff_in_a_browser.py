@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from territory_engine.config import parse_config
 from territory_engine.plan import Plan
 from territory_engine.planner import solve
 from territory_engine.reading.loading import load_frames
+from territory_engine.wording import number
 
 pytestmark = pytest.mark.browser
 
@@ -107,6 +109,68 @@ def test_the_page_filters_sorts_pages_and_shows_moves_on_its_map(build_problem, 
         "title": "What changes",
     }  # fmt: skip
     assert report["counts"].startswith("−")
+
+
+def test_numbers_in_the_table_are_written_as_in_the_sentences_about_them(build_problem, build_plan, visit, tmp_path):
+    before, after = pair(build_problem, build_plan, 60)
+    write_diff(compare_plans(before, after), before, after, tmp_path / "diff.html")
+    values = [
+        0.0,
+        3.0,
+        6.1,
+        6.096,
+        62.04,
+        0.125,
+        99.95,
+        100.5,
+        1234.5,
+        0.0123,
+        1e-7,
+        -4.25,
+        -1e-7,
+        25_000_000.0,
+        2.5e16,
+    ]
+    with visit(tmp_path / "diff.html") as seen:
+        assert seen.page.evaluate("(values) => values.map(show)", values) == [number(v) for v in values]
+        assert seen.page.evaluate("show(NaN)") == number(None)
+
+
+def test_on_paper_are_all_moves_that_pass_under_their_heads(build_problem, build_plan, visit, printed, tmp_path):
+    before, after = pair(build_problem, build_plan, 600, name="Shop")
+    difference = compare_plans(before, after)
+    write_diff(difference, before, after, tmp_path / "diff.html")
+    with visit(tmp_path / "diff.html") as seen:
+        assert len(difference.moves) > 100 == seen.page.locator("#moves tr").count()
+        sheets = [text for text in printed(seen.page, "diff_moves").texts if "A0" in text]
+        assert len(sheets) > 1
+        assert set(difference.moves.index) <= set(re.findall(r"A\d{4}", " ".join(sheets)))
+        assert all("Account" in text[:200] and "From" in text[:400] for text in sheets[1:])
+        assert seen.page.locator("#moves tr").count() == 100
+        # Of what is filtered, the sheets say what it is.
+        seen.page.locator("#to").select_option(label="Rep R4 (R4)")
+        texts = " ".join(printed(seen.page, "diff_filtered").texts)
+        chosen = set(difference.moves.index[difference.moves["to_rep_id"] == "R4"])
+        assert set(re.findall(r"A\d{4}", texts)) == chosen
+        assert f"Shown: {len(chosen)} accounts" in texts
+        assert "to Rep R4 (R4)." in texts
+
+
+def test_of_more_moves_than_are_printed_the_sheets_say_how_many_more(
+    build_problem, build_plan, visit, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("maps.changes.columns.MOST_MOVES_LISTED", 1200)
+    before, after = pair(build_problem, build_plan, 3500, name="Shop")
+    difference = compare_plans(before, after)
+    assert len(difference.moves) > 1200
+    write_diff(difference, before, after, tmp_path / "diff.html")
+    with visit(tmp_path / "diff.html") as seen:
+        seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert seen.page.locator("#moves tr").count() == 1000
+        seen.page.emulate_media(media="print")
+        more = f"{len(difference.moves) - 1000:,} more are in moves.csv"
+        assert seen.page.locator(".moves").inner_text().count("moves.csv") == 1
+        assert more in seen.page.locator("#on-paper").inner_text()
 
 
 def connected(tolerance):

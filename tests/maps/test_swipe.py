@@ -211,3 +211,47 @@ def test_of_very_many_names_the_free_ones_show_and_who_changes_first(tmp_path: P
             shown.append(len(boxes))
         assert "Rep 07" in " ".join(seen.page.locator(".leaflet-left-names-pane .label.free").all_inner_texts())
     assert 0 < shown[0] < shown[1] <= 44
+
+
+def test_who_is_in_one_plan_only_is_named_in_grey_on_the_others_side(comparison: Path, visit: Any) -> None:
+    for pair, name, look in (
+        ("left=base&right=hired", "Rep R4", "other"),
+        ("left=hired&right=base", "Rep R4", "ended"),
+    ):
+        with visit(comparison, fragment=pair) as seen:
+            page = seen.page
+            x = page.evaluate("map.latLngToContainerPoint(changes.start(3)).x / map.getSize().x")
+            away = page.locator(".leaflet-other-names-pane .label:visible")
+            own = x - 0.15 if look == "other" else x + 0.15
+            for at, expected in ((own, []), (2 * x - own, [name]), (0, []), (1, [])):
+                page.evaluate(f"swipe.set({at})")
+                assert away.all_inner_texts() == expected, at
+            page.evaluate(f"swipe.set({2 * x - own})")
+            assert look in away.get_attribute("class").split()
+            away.click()
+            assert page.evaluate("state.either") == 3
+
+
+@pytest.mark.parametrize("size", [(1300, 850), (390, 844)])
+def test_the_plans_names_stand_within_the_map_and_clear_of_its_controls(
+    size: tuple[int, int], comparison: Path, visit: Any
+) -> None:
+    boxes = """(chosen) => [...document.querySelectorAll(chosen)].map((e) => e.getBoundingClientRect())
+      .filter((box) => box.width && box.height).map((box) => [box.left, box.top, box.right, box.bottom])"""
+    with visit(comparison, size=size, fragment="left=base&right=fewer") as seen:
+        page = seen.page
+        left, _, right, _ = page.evaluate(boxes, ".folium-map")[0]
+        controls = page.evaluate(boxes, ".leaflet-bar, .leaflet-control-layers")
+        assert len(controls) == 2
+        for at in (None, 0, 4, 12, 25, 50, 75, 88, 96, 100):
+            if at is not None:
+                page.evaluate(f"swipe.set({at / 100})")
+            names = page.evaluate(boxes, ".divider span")
+            if at is None or 25 <= at <= 75:  # nearer to the edge there may be no room for both
+                assert len(names) == 2, at
+            assert names, at
+            for a in names:
+                assert left <= a[0], at
+                assert a[2] <= right, at
+                for b in controls:
+                    assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], at
