@@ -154,12 +154,15 @@ def _drawn(plan_directory: Path, out: Path) -> Path:
 
 def _changes(before: Path, after: Path, out: Path) -> Path:
     from maps import write_diff
+    from maps.pages.rep_colours import written_colours
     from scenarios import compare_plans
     from territory_engine.plan_directory import read_plan
 
     _drawn(after, out)
     pair = read_plan(before), read_plan(after)
-    write_diff(compare_plans(*pair), *pair, out / "diff.html", title=f"{LEAVER} resigns", names=("today", "from June"))
+    colours = written_colours(before / "territories.geojson") | written_colours(after / "territories.geojson")
+    names = ("today", "from June")
+    write_diff(compare_plans(*pair), *pair, out / "diff.html", title=f"{LEAVER} resigns", names=names, colours=colours)
     return out
 
 
