@@ -203,7 +203,7 @@ def _left_behind(result: ScenarioResult) -> int:
 
 
 def headline(results: Sequence[ScenarioResult], table: pd.DataFrame | None = None) -> list[str]:
-    """Return what to say first, a sentence each: the least travel, the fewest moves, and what has no plan."""
+    """Return what to say first, a sentence each: the least travel, the fewest moves, who is above capacity, and what has no plan."""
     table = comparison_table(results) if table is None else table
     lines = []
     same = same_work(results)

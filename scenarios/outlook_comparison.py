@@ -71,9 +71,9 @@ def compare_outlooks(
 
 
 def _open(result: ScenarioResult) -> float:
-    """Return the proved gap of a scenario's plan: a difference within it may come from the search."""
+    """Return the proved gap of a scenario's plan: a difference within it may come from the search. NaN where unknown."""
     gap = None if result.plan is None else result.plan.gap
-    return gap if gap is not None and math.isfinite(gap) else 0.0
+    return math.nan if gap is None else gap
 
 
 def _robust(result: ScenarioResult, results: Sequence[ScenarioResult], scores: dict[str, pd.DataFrame]) -> list[str]:
@@ -91,9 +91,8 @@ def _robust(result: ScenarioResult, results: Sequence[ScenarioResult], scores: d
     if plain > 0:
         change = cost / plain - 1
         more = f"{percent(abs(change))} {'more' if change >= 0 else 'less'} than {origin.name}"
-        if abs(change) <= _open(result) + _open(origin):
-            more = f"as much as {origin.name}, as far as the proved gaps can tell"
-        price = f"costs {number(cost)} {unit} in the realistic outlook, {more} ({number(plain)})"
+        doubt = ", which is within the proved gaps of the two" if abs(change) <= _open(result) + _open(origin) else ""
+        price = f"costs {number(cost)} {unit} in the realistic outlook, {more} ({number(plain)}){doubt}"
     else:
         price = f"costs {number(cost)} {unit} in the realistic outlook"
     broken_mine, broken_other = int(mine["limits_broken"].sum()), int(other["limits_broken"].sum())

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scenarios.alignment import loads_at
+from territory_engine.problem import MONEY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from territory_engine.problem import PlanningProblem
-
-MONEY = ("revenue", "potential")
-"""Accounts columns that are told of although no rule names them."""
 
 
 def reported_measures(problem: PlanningProblem) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -167,15 +168,40 @@ class _View:
     def __init__(self, problem: PlanningProblem, plan: Plan) -> None:
         self.problem, self.plan = problem, plan
         self.ids = [str(i) for i in plan.territories.index]
-        self.accounts = [str(i) for i in problem.accounts.index]
-        assigned = plan.assignments.reindex(problem.accounts.index)
-        self.territory = np.asarray(plan.territories.index.get_indexer(pd.Index(assigned["territory_id"])), np.intp)
-        self.owner = np.asarray(problem.reps.index.get_indexer(pd.Index(assigned["rep_id"])), np.intp)
-        self.travel = assigned["travel"].to_numpy(np.float64)
-        before, now = (assigned[c].fillna("").astype(str).to_numpy(object) for c in ("previous_rep_id", "rep_id"))
-        # Also from somebody who left: the customer meets a new face all the same.
-        self.new_rep = np.asarray((before != "") & (before != now), np.bool_)
         self.place = problem.territory_ids.get_indexer(plan.territories.index)
+
+    @cached_property
+    def accounts(self) -> list[str]:
+        """IDs of the accounts."""
+        return [str(i) for i in self.problem.accounts.index]
+
+    @cached_property
+    def _assigned(self) -> pd.DataFrame:
+        return self.plan.assignments.reindex(self.problem.accounts.index)
+
+    @cached_property
+    def territory(self) -> NDArray[np.intp]:
+        """Row of every account's territory, shape ``(n_accounts,)``; −1 for none."""
+        return np.asarray(self.plan.territories.index.get_indexer(pd.Index(self._assigned["territory_id"])), np.intp)
+
+    @cached_property
+    def owner(self) -> NDArray[np.intp]:
+        """Row of every account's rep, shape ``(n_accounts,)``; −1 for none."""
+        return np.asarray(self.problem.reps.index.get_indexer(pd.Index(self._assigned["rep_id"])), np.intp)
+
+    @cached_property
+    def travel(self) -> NDArray[np.float64]:
+        """Travel of every account, shape ``(n_accounts,)``."""
+        return self._assigned["travel"].to_numpy(np.float64)
+
+    @cached_property
+    def new_rep(self) -> NDArray[np.bool_]:
+        """Which accounts change hands, shape ``(n_accounts,)``.
+
+        Also from somebody who left: the customer meets a new face all the same.
+        """
+        before, now = (self._assigned[c].fillna("").astype(str).to_numpy(object) for c in ("previous_rep_id", "rep_id"))
+        return np.asarray((before != "") & (before != now), np.bool_)
 
     def loads(self, measure: str) -> NDArray[np.float64]:
         """Load of every account, shape ``(n_accounts,)``."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from territory_engine.config import Config
     from territory_engine.geography.layer import UnitLayer
 
+MONEY = ("revenue", "potential")
+"""Accounts columns that maps and reports tell of although no rule names them."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -11,8 +11,8 @@ import numpy as np
 from maps.report.curves import lorenz_chart
 from maps.report.facts import heading
 from scenarios.fairness import lorenz_curve, spread
-from scenarios.reported_measures import MONEY
 from territory_engine.grammar import counted
+from territory_engine.problem import MONEY
 from territory_engine.wording import noun, percent
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def fairness_section(facts: ReportFacts, topics: list[Topic]) -> list[dict[str, 
 def fairness_sentence(facts: ReportFacts, topic: Topic) -> str:
     """Say how far apart the reps with most and least for their share are; nothing where there is nothing to have."""
     now = spread(topic.load, topic.share)
-    if now.lowest < 0 or now.lowest == now.highest:
+    if now.lowest < 0 or math.isclose(now.ratio, 1.0, rel_tol=1e-9):
         return ""
     most, least = (_and_alike(facts, topic, row) for row in (now.highest, now.lowest))
     what = noun(topic.measure).removeprefix("of ")

@@ -45,6 +45,7 @@ def lying_amid(
     if not len(strays):
         return others
     drawn = np.flatnonzero(~shapely.is_missing(geometry))
-    found, shape_of = shapely.STRtree(geometry[drawn]).query(shapely.points(points[strays]), predicate="within")
+    # The shapes ask, because what asks is prepared, and it is they that have many corners.
+    shape_of, found = shapely.STRtree(shapely.points(points[strays])).query(geometry[drawn], predicate="contains")
     others[strays[found]] = drawn[shape_of]
     return others

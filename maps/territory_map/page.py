@@ -25,7 +25,7 @@ from maps.shapes.label_points import label_points
 from maps.shapes.outlines import outlines_of
 from maps.shapes.places import place_names
 from maps.shapes.territories import account_points, plane_shapes, territory_rows
-from maps.territory_map.accounts import drawn_accounts
+from maps.territory_map.accounts import MOST_ACCOUNTS_DRAWN, drawn_accounts
 from maps.territory_map.amid import lying_amid
 from maps.territory_map.choropleth import colourings
 from maps.territory_map.details import territory_details
@@ -75,7 +75,8 @@ def map_page(problem: PlanningProblem, plan: Plan, *, shapes: gpd.GeoDataFrame |
     served_from = homes(problem, plan, drawn)
     bounds = drawn.bounds(positions, np.array([h["at"][::-1] for h in served_from]).reshape(-1, 2))
     tiles = tile_layer(problem)
-    accounts = drawn_accounts(problem, plan, positions, rows, lying_amid(geometry, points, rows))
+    amid = lying_amid(geometry, points, rows) if len(points) <= MOST_ACCOUNTS_DRAWN else None
+    accounts = drawn_accounts(problem, plan, positions, rows, amid)
     data = {
         "cropped": drawn.cropped,
         "bounds": [[bounds[1], bounds[0]], [bounds[3], bounds[2]]],

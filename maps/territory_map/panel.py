@@ -134,7 +134,8 @@ def _notes(are_drawn: bool, of_units: bool, data: dict[str, Any]) -> list[str]:
         )
     if accounts["amid"]:
         lie = counted(accounts["amid"], "account lies", "accounts lie")
-        notes.append(f"{lie} in another's territory, too few there to have ground of their own: dots with a ring.")
+        why = "for their data name another unit" if of_units else "too few there to have ground of their own"
+        notes.append(f"{lie} in another's territory, {why}: close up, dots with a ring.")
     if accounts["dots"]:
         notes.append("Close up, each account is a dot.")
     if data["cropped"]:

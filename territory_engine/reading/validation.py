@@ -9,9 +9,11 @@ import pandas as pd
 
 from territory_engine.errors import ConfigError, Finding, InputError
 from territory_engine.grammar import counted
+from territory_engine.problem import MONEY
 from territory_engine.reading.alignment import check_somebody_owns, flag_names, protections
 from territory_engine.reading.columns import ConfigFinding, Sheet, find_for_rule, is_blank
 from territory_engine.reading.identifiers import check_control_characters, check_ids, match_ids, mends_of, record_key
+from territory_engine.reading.numeric import read_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,6 +94,7 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
                 sheet.findings.append(
                     Finding("adds up to 0, so there is nothing to balance", sheet.file, column=sheet.own_name(column))
                 )
+    columns |= _money(sheet, set(columns))
     if config.locks is not None:
         find_for_rule(sheet, config.locks.column, "locks.column")
     if config.disruption is not None:
@@ -114,6 +117,20 @@ def check_accounts(sheet: Sheet, config: Config, measures_by_rep: frozenset[str]
         )
     # Copied into one block: hundreds of single columns make every later change slow.
     sheet.frame = sheet.frame.assign(**columns).copy()
+
+
+def _money(sheet: Sheet, read: set[str]) -> dict[str, NDArray[np.float64]]:
+    """Read the columns that reports tell of although no rule names them; one that is not all numbers stays text."""
+    found = {}
+    for column in MONEY:
+        if column in read or not sheet.has(column):
+            continue
+        numbers = read_numbers(sheet.frame[column], decimal_comma=sheet.decimal_comma, file_style=sheet.style)
+        if numbers.wrong.any():
+            sheet.note(f"column {sheet.own_name(column)!r} is not all numbers, so that maps and reports leave it out.")
+        elif not numbers.blank.all():
+            found[column] = numbers.values
+    return found
 
 
 def check_reps(sheet: Sheet, config: Config) -> None:

@@ -13,6 +13,19 @@ import shapely
 from maps import territory_shapes, write_map
 from maps.territory_map.amid import lying_amid
 
+RINGED = """async (id) => {
+  map.closePopup();
+  await accounts_element.painted();
+  const i = accountById(id), r = accounts_element.radius(i, map.getZoom()), at = map.latLngToContainerPoint(accounts.latLng(i));
+  const box = map.getContainer().getBoundingClientRect();
+  const dark = (x, y) => [...accounts_element.tiles.keys()].some((tile) => {
+    const place = tile.getBoundingClientRect(), scale = tile.width / place.width;
+    const [red, green, blue, alpha] = tile.getContext("2d").getImageData(Math.floor((x - place.left) * scale), Math.floor((y - place.top) * scale), 1, 1).data;
+    return alpha > 100 && red + green + blue < 200;
+  });
+  return [r + 1.4, r + 1.8, r + 2.2].some((away) => dark(at.x + box.left + away, at.y + box.top));
+}"""
+
 
 def test_who_lies_in_anothers_shape_is_found_and_nobody_else() -> None:
     geometry = np.array([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1), None], object)
@@ -42,6 +55,12 @@ def test_the_map_rings_an_account_amid_anothers_and_its_card_says_so(
         labels, values = (seen.page.locator(f".leaflet-popup {part}").all_text_contents() for part in ("dt", "dd"))
         told = dict(zip(labels, values, strict=True))
         assert (told["rep"], told["lies in the territory of"]) == ("Rep R2", "Rep R1")
+        # Its disc is beside a white band within a dark ring, which other accounts' discs have not.
+        assert seen.page.evaluate(RINGED, "A0042")
+        assert not seen.page.evaluate(RINGED, "A0043")
+        seen.complaints[:] = [
+            c for c in seen.complaints if "Canvas2D: Multiple readback" not in c
+        ]  # of looking at pixels
         seen.page.locator("#how").evaluate("box => { box.open = true; }")
         assert "1 account lies in another's territory" in seen.page.locator("#how").inner_text()
         assert seen.page.evaluate("[...accounts.amid.keys()].map((i) => accounts.id(i))") == ["A0042"]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from maps.report.facts import ReportFacts
-from maps.report.fairness import fairness_topics
+from maps.report.fairness import fairness_section, fairness_sentence, fairness_topics
 from maps.report.gains import gains_section, plain_reason
 from maps.report.headline import headline, in_short
 from maps.report.page import report_page
@@ -318,3 +318,25 @@ def test_reps_who_have_as_much_as_each_other_are_counted_not_one_of_them_named(
     text = words(report_page(problem, build_plan(problem)))
     assert "Rep R0 and 1 other have the most calls: 2.00 × what Rep R2 has, the least." in text
     assert "+23.1 %, Rep R0 and 1 other" in text
+
+
+def test_ties_in_todays_loads_are_told_of_today(build_problem: Any, build_plan: Any) -> None:
+    problem = build_problem(
+        [-93.0, -91.0, -89.0], [41.0] * 3, {f"R{k}": (-93.0 + 2 * k, 41.0) for k in range(3)},
+        extra={"calls": [4.0, 3.0, 2.0], "owner": ["R0", "R1", ""]},
+        config={"balance": ({"measure": "calls", "tolerance": 0.9},), "disruption": {"current": "owner"}},
+    )  # fmt: skip
+    problem = dataclasses.replace(problem, accounts=problem.accounts.assign(calls=[3.0, 3.0, 2.0]))
+    (topic,) = fairness_topics(ReportFacts(problem, build_plan(problem)))
+    shown = fairness_section(ReportFacts(problem, build_plan(problem)), [topic])[0]
+    assert shown["rows"][0][1:] == ("+12.5 %, Rep R0 and 1 other", "+50.0 %, Rep R0 and 1 other")
+    assert shown["rows"][1][1:] == ("−25.0 %, Rep R2", "−100.0 %, Rep R2")
+
+
+def test_nobody_has_most_where_all_have_as_much_but_for_the_last_digit(build_problem: Any, build_plan: Any) -> None:
+    problem = build_problem(
+        [-93.0, -91.0], [41.0] * 2, {"R0": (-93.0, 41.0), "R1": (-91.0, 41.0)},
+        extra={"calls": [0.3, 0.1 + 0.2]}, config={"balance": ({"measure": "calls", "tolerance": 0.9},)},
+    )  # fmt: skip
+    facts = ReportFacts(problem, build_plan(problem))
+    assert fairness_sentence(facts, fairness_topics(facts)[0]) == ""

@@ -192,7 +192,7 @@ def test_what_is_called_exactly_so_is_found_first_and_names_are_found_as_they_ar
     odd = [
         ("casey's store", "Casey’s\u00a0Store"), ("two spaces", "two  spaces"), ("line break", "line\nbreak"),
         ("tab here", "tab\there"), ("ΟΔΟΣ", "ΟΔΟΣΑ"), ("strasse", "Hohe Straße"), ("fish", "ﬁsh"), ("full", "ＦＵＬＬ"),
-        ("zero width", "zero\u200b width"),
+        ("zero width", "zero\u200b width"), ("e" * 60 + "n", "e" * 60 + "ñ"), ("ends in a blank", "Ends in a blank "),
     ]  # fmt: skip
     names = [name for _, name in odd] + [f"Shop {k}" for k in range(30, 0, -1)]
     n = len(names)

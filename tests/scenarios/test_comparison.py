@@ -191,6 +191,15 @@ def test_a_robust_plan_is_told_with_its_price_against_the_plan_it_is_made_from()
     assert set(outlooks.scores) == {"base", "child", "ready"}
     (sentence,) = outlooks.sentences
     assert "10.0 % more than child" in sentence
+    assert "within the proved gaps" not in sentence
+    for gap, within in ((0.06, True), (None, False)):
+        doubted = [*results[:2], dataclasses.replace(results[2], plan=dataclasses.replace(dear, gap=gap)), results[3]]
+        doubted[1] = dataclasses.replace(results[1], plan=dataclasses.replace(plain, gap=0.06))
+        told = compare_outlooks(doubted, {"worst": {"visits": "low"}})
+        assert told is not None
+        assert ("10.0 % more than child" in told.sentences[0], "within the proved gaps" in told.sentences[0]) == (
+            True, within,
+        )  # fmt: skip
     assert {"worst_limits_broken", "realistic_objective"} <= set(comparison_table(results, None, outlooks))
     assert compare_outlooks(results, {}) is None
 

@@ -265,3 +265,16 @@ def test_the_printed_list_is_capped_per_kind_and_the_error_holds_all() -> None:
     assert "312 more" in lines[20]
     assert "is negative" in lines[21]
     assert summarise(findings, limit=1).count("\n") == 2
+
+
+def test_revenue_is_read_although_no_rule_names_it_and_left_alone_where_it_is_no_number() -> None:
+    told = sheet({"account_id": ["1", "2", "3"], "visits": [1.0] * 3, "revenue": ["$5,000", "", "1,200.50"]})
+    check_accounts(told, VISITS)
+    assert told.findings == []
+    assert told.frame["revenue"].tolist() == pytest.approx([5000.0, float("nan"), 1200.5], nan_ok=True)
+    for cells, note in ((["5", "call us", ""], "column 'revenue' is not all numbers"), (["", "", ""], "")):
+        kept = sheet({"account_id": ["1", "2", "3"], "visits": [1.0] * 3, "revenue": cells})
+        check_accounts(kept, VISITS)
+        assert kept.findings == []
+        assert kept.frame["revenue"].tolist() == cells
+        assert note in " ".join(kept.notices)
