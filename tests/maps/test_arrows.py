@@ -82,7 +82,9 @@ def test_no_amount_is_cut_by_the_divider(replaced: Path, visit: Any) -> None:
         told = page.locator(".amount").count()
         for at in (None, *range(4, 97, 4)):
             if at is not None:
-                page.evaluate(f"() => {{ swipe.set({at / 100}); placeAmounts(); }}")
+                page.evaluate(
+                    f"() => new Promise((moved) => {{ swipe.set({at / 100}); requestAnimationFrame(() => requestAnimationFrame(moved)); }})"
+                )
             line = page.evaluate("map.getContainer().getBoundingClientRect().left + swipe.at * map.getSize().x")
             boxes = page.evaluate(BOXES, ".amount span")
             assert len(boxes) == told
