@@ -79,7 +79,8 @@ def figure_rows(results: Sequence[ScenarioResult], table: pd.DataFrame | None = 
     same = same_work(results)
     everyone = np.ones(len(results), np.bool_)
     others = np.array([r.name != BASE for r in results])
-    rows = _Rows(table, [r.name for r in results])
+    above = [_above_capacity(r) for r in results]
+    rows = _Rows(table.assign(above_capacity=above), [r.name for r in results])
     rows.add("Cost", f"Travel, {unit}", "objective_travel", number, same)
     rows.add("Cost", f"Mean per account, {distance}", "mean_travel", number, everyone)
     for term, words in (("balance", "Loads off their targets"), ("disruption", "Price of moves")):
@@ -90,9 +91,7 @@ def figure_rows(results: Sequence[ScenarioResult], table: pd.DataFrame | None = 
     for measure in ("count", *measures):
         label = f"{measure_label(measure).capitalize()}, furthest off its share"
         rows.add("Balance", label, f"{measure}_max_deviation", percent, everyone, compared=False)
-    table = table.assign(above_capacity=[_above_capacity(r) for r in results])
-    if table["above_capacity"].max() > 0:
-        rows.table = table
+    if any(n > 0 for n in above):
         rows.add("Balance", "Reps above capacity", "above_capacity", number, everyone, compared=False)
     for origin, words, eligible in (("today", "today", everyone), ("base", "the base plan", others)):
         group = f"Moves from {words}"

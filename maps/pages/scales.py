@@ -82,10 +82,9 @@ def readable_above(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    for lead in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0):
-        if lead * power >= value * (1 - 1e-9):
-            return float(f"{lead * power:.12g}")
-    return float(f"{10 * power:.12g}")  # pragma: no cover - the last lead is always enough
+    leads = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+    lead = next((lead for lead in leads if lead * power >= value * (1 - 1e-9)), 10.0)
+    return float(f"{lead * power:.12g}")
 
 
 def rising_scale(values: NDArray[np.float64], *, whole: bool = False) -> Scale | None:

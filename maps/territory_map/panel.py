@@ -77,7 +77,7 @@ def panel_context(problem: PlanningProblem, plan: Plan, data: dict[str, Any]) ->
         rows.append({"look": look, "id": " · ".join(ids), "cells": cells})
     conflict = plan.conflict or {}
     labels = distinct_labels(measures)
-    columns = ["Accounts", *(label.capitalize() if label != m else m for m, label in labels.items())]
+    columns = ["Accounts", *(name.capitalize() if name == measure_label(m) else m for m, name in labels.items())]
     return {
         "status": plan.status,
         "status_words": status_words(plan),

@@ -173,4 +173,6 @@ def test_a_column_of_text_is_no_measure_and_labels_that_meet_give_way_to_names(b
     assert told == {"visits_a": [3, 3], "visits a": [70, 71], "visits": [1, 2]}
     page = map_page(problem, build_plan(problem))
     assert ">visits_a<" in page
-    assert ">visits a<" in page
+    assert ">Visits a<" in page
+    alone = build_problem([-94.0, -92.0], [41.0, 41.0], {"R1": (-93.0, 41.0)})
+    assert ">Visits</button>" in map_page(alone, build_plan(alone))

@@ -42,6 +42,8 @@ addEventListener("load", () => setTimeout(() => {
   report.all = moves.shown.every(Boolean) && $("all").disabled;
   pick("text", moves.id(3).toLowerCase());
   report.found = [rows().length, text(rows()[0], 0).includes(moves.id(3))];
+  pick("text", [...moves.id(3)].map((c) => String.fromCodePoint(c.codePointAt(0) + 0xFEE0)).join(""));  // full width
+  report.wide = [rows().length, text(rows()[0], 0).includes(moves.id(3))];
   pick("text", "nobody is called so");
   report.none = rows()[0].innerText;
   document.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}));
@@ -104,7 +106,7 @@ def test_the_page_filters_sorts_pages_and_shows_moves_on_its_map(build_problem, 
     assert "accounts" in report.pop("label")
     assert report == {
         "errors": 0, "first": 100, "sorted": ["amount2 descending"], "smallest": True, "onlyFrom": True, "all": True,
-        "found": [1, True], "none": "No move matches.", "escaped": ["", True], "chosen": [1, 3], "focusKept": True,
+        "found": [1, True], "wide": [1, True], "none": "No move matches.", "escaped": ["", True], "chosen": [1, 3], "focusKept": True,
         "counts": report["counts"], "byArrow": True, "markup": 0, "hit": True, "layers": 8, "painted": True, "focusable": True,
         "title": "What changes",
     }  # fmt: skip
