@@ -48,14 +48,15 @@ def gains_section(facts: ReportFacts) -> dict[str, Any] | None:
         cells = [_cell(len(comes), len(goes))]
         cells += [_cell(float(a.planned[comes].sum()), float(a.today[goes].sum())) for a in amounts]
         rows.append({"name": facts.full_names[t], "cells": cells})
+    largest, each_rep = _largest(facts)
     untouched = [facts.names[t] for t in range(len(facts.ids)) if t not in n_changed]
     return {
         "heads": ["Accounts", *(a.label for a in amounts)],
         "rows": rows,
         "more": counted(len(n_changed) - len(shown), "more rep") if len(n_changed) > len(shown) else "",
         "untouched": _untouched(untouched),
-        "largest": _largest(facts),
-        "each_rep": len(np.unique(gained[1])) <= _MOST_LARGEST - _LARGEST,
+        "largest": largest,
+        "each_rep": each_rep,
         "by": facts.main.noun.removeprefix("of ") if facts.main is not None else "travel",
         "size_head": facts.main.label if facts.main is not None else "",
     }
@@ -108,13 +109,14 @@ def _untouched(names: list[str]) -> str:
     return f"{listed(names)} {verb} accounts of today."
 
 
-def _largest(facts: ReportFacts) -> list[dict[str, str]]:
-    """Return the largest accounts that change reps, with the largest of every rep who gets any where there is room for those."""
+def _largest(facts: ReportFacts) -> tuple[list[dict[str, str]], bool]:
+    """Return the largest accounts that change reps, and whether the largest of every rep who gets any is among them."""
     rows = facts.largest(np.flatnonzero(facts.changed & (facts.territory >= 0)))
     first_of = np.sort(np.unique(facts.territory[rows], return_index=True)[1])
-    if len(first_of) <= _MOST_LARGEST - _LARGEST:
+    each_rep = len(first_of) <= _MOST_LARGEST - _LARGEST
+    if each_rep:
         rows = rows[np.union1d(np.arange(min(len(rows), _LARGEST)), first_of)]
-    return [
+    told = [
         {
             "name": facts.account_names[i],
             "id": facts.account_ids[i] if facts.account_ids[i] != facts.account_names[i] else "",
@@ -125,3 +127,4 @@ def _largest(facts: ReportFacts) -> list[dict[str, str]]:
         }
         for i in rows[:_MOST_LARGEST].tolist()
     ]
+    return told, each_rep
